@@ -1,0 +1,66 @@
+"""Engines for SQLite and PostgreSQL from a URL, with the durability that money needs."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+BUSY_TIMEOUT_MS = 10_000
+POOL_SIZE = 10
+WRITES = "zhigu_writes"
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for `sqlite:///…` or `postgresql://…`.
+
+    A SQLite write transaction is BEGIN IMMEDIATE from its first statement (see `writing`), so that
+    read-decide-write never upgrades a lock.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(
+            parsed, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_pre_ping=True,
+        pool_timeout=5,
+        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC -c lock_timeout=10s"},
+    )
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine and pool, whose transactions take SQLite's write lock at once."""
+    return engine.execution_options(**{WRITES: True})
+
+
+def is_sqlite(engine: Engine | Connection) -> bool:
+    """Whether this store is SQLite."""
+    return engine.dialect.name == "sqlite"
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # sqlite3 must not begin by itself: `_begin_sqlite` does
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "trusted_schema=OFF",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

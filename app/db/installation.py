@@ -1,0 +1,76 @@
+"""One running installation: its settings, clock, master keys and two stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from app.db.engine import make_engine, writing
+from app.db.session import commit, remember, rollback
+from app.kernel.actor import Actor
+from app.kernel.clock import Clock
+from app.kernel.refusals import Refusal
+from app.kernel.sealing import MasterKeys
+from app.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Installation:
+    """What an operation may need besides its session; reached as `installation_of(session)`."""
+
+    settings: Settings
+    clock: Clock
+    keys: MasterKeys
+    market: Engine
+    usage: Engine
+
+    def market_session(self, actor: Actor, *, writes: bool = True) -> Session:
+        """A lazy session on the market store: nothing is opened before its first statement."""
+        return Session(
+            writing(self.market) if writes else self.market,
+            expire_on_commit=False,
+            info={"actor": actor, "installation": self},
+        )
+
+    @contextmanager
+    def transaction(self, actor: Actor, *, writes: bool = True) -> Iterator[Session]:
+        """One transaction on the market store: commits at the end, rolls back on any exception.
+
+        A `Refusal` rolls back and then writes what it must remember (`keep`) in a transaction of
+        its own, before it goes on up.
+        """
+        session = self.market_session(actor, writes=writes)
+        try:
+            yield session
+            commit(session)
+        except Refusal as refusal:
+            rollback(session)
+            remember(self.market_session(actor), refusal)
+            raise
+        except BaseException:
+            rollback(session)
+            raise
+        finally:
+            session.close()
+
+
+def open_installation(settings: Settings, clock: Clock, keys: MasterKeys) -> Installation:
+    """The installation that `settings` describe; connects to nothing yet."""
+    return Installation(
+        settings,
+        clock,
+        keys,
+        make_engine(settings.store_url("market")),
+        make_engine(settings.store_url("usage")),
+    )
+
+
+def installation_of(session: Session) -> Installation:
+    """The installation that a session belongs to."""
+    installation = session.info["installation"]
+    assert isinstance(installation, Installation)
+    return installation

@@ -1,0 +1,1 @@
+"""Migrations of the two stores: one Alembic history each, applied by `migrate`."""

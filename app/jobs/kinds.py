@@ -1,0 +1,42 @@
+"""What a package registers: kinds of job and recurring work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.db.installation import Installation
+
+RunJob = Callable[[Installation, Mapping[str, Any]], None]
+
+
+class Lane(StrEnum):
+    """Which of a worker's threads runs a job: access must not wait behind a slow processor."""
+
+    FAST = "fast"
+    SLOW = "slow"
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """A kind of job: `run(installation, payload)` opens its own transactions and is idempotent.
+
+    Raising anything means: not done, try again later. After `max_attempts` it is left as failed.
+    """
+
+    name: str
+    run: RunJob
+    lane: Lane = Lane.SLOW
+    lease_s: int = 60
+    max_attempts: int = 20
+
+
+@dataclass(frozen=True)
+class Recurring:
+    """Work done every `every_s(settings)` seconds by each worker; it elects by itself when it must."""
+
+    name: str
+    every_s: Callable[[Installation], float]
+    run: Callable[[Installation], None]

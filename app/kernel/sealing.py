@@ -1,0 +1,77 @@
+"""Sealing: envelope encryption of secrets at rest with AES-256-GCM.
+
+A sealed secret is text: `v1.<key name>.<wrapped data key>.<nonce ‖ ciphertext>`, each part
+base64url. The data key is fresh for each secret and wrapped by the named master key; `purpose` (such
+as `upstream:lst_…`) is authenticated with both, so a sealed value moved to another row does not open.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE_BYTES = 12
+
+
+class SealBroken(ValueError):
+    """A sealed secret does not open: wrong key, wrong purpose, or altered."""
+
+
+@dataclass(frozen=True, repr=False)
+class MasterKeys:
+    """The keys that wrap data keys, by name; `current` names the one that new secrets use."""
+
+    current: str
+    keys: Mapping[str, bytes]
+
+    def __post_init__(self) -> None:
+        if self.current not in self.keys:
+            raise ValueError("the current master key is not among the keys")
+        if any(len(key) != 32 for key in self.keys.values()):
+            raise ValueError("a master key is 32 bytes")
+
+    def seal(self, secret: bytes, purpose: str) -> str:
+        """`secret` as sealed text that only opens for the same `purpose`."""
+        data_key = AESGCM.generate_key(256)
+        wrapped = _encrypt(self.keys[self.current], data_key, f"wrap:{purpose}")
+        return ".".join(
+            ("v1", self.current, _text(wrapped), _text(_encrypt(data_key, secret, purpose)))
+        )
+
+    def unseal(self, sealed: str, purpose: str) -> bytes:
+        """The secret inside `sealed`; raises `SealBroken` when anything about it is wrong."""
+        try:
+            version, name, wrapped, body = sealed.split(".")
+            if version != "v1":
+                raise SealBroken("unknown seal version")
+            data_key = _decrypt(self.keys[name], _bytes(wrapped), f"wrap:{purpose}")
+            return _decrypt(data_key, _bytes(body), purpose)
+        except (KeyError, ValueError, InvalidTag) as error:
+            raise SealBroken("the sealed secret does not open") from error
+
+
+def new_master_key() -> bytes:
+    """32 fresh random bytes."""
+    return os.urandom(32)
+
+
+def _encrypt(key: bytes, plain: bytes, purpose: str) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plain, purpose.encode())
+
+
+def _decrypt(key: bytes, data: bytes, purpose: str) -> bytes:
+    return AESGCM(key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], purpose.encode())
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,102 @@
+"""Settings: frozen values read once from a TOML file and the environment (`ZHIGU_*` wins)."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+Network = IPv4Network | IPv6Network
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or unusable; the text names it."""
+
+
+class UpstreamAllowance(msgspec.Struct, frozen=True):
+    """A network and port that upstreams may use although it is not public."""
+
+    network: Network
+    port: int
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an operator can set. Times in seconds, sizes in bytes; the defaults run embedded."""
+
+    home: Path = Path("var")
+    """Where stores, files and the master key live (`ZHIGU_HOME`)."""
+    market_url: str = ""
+    """`sqlite:///…` or `postgresql://…`; empty: `market.db` in `home`."""
+    usage_url: str = ""
+    """The usage store; empty: `usage.db` in `home`."""
+    public_url: str = "http://127.0.0.1:8000"
+    """How clients reach this installation: the issuer of tokens and the base of links."""
+    log_name: str = "zhigu.local/log"
+    """The origin line of checkpoints: name it once for the life of the log."""
+    stripe_secret_key: str = ""
+    stripe_api_base: str = ""
+    """Empty: Stripe's own address."""
+    stripe_webhook_secrets: tuple[str, ...] = ()
+    """Up to two while one is being rotated."""
+    stripe_sandbox: bool = False
+    """Whether the processor is the sandbox double; said loudly wherever a payment is shown."""
+    upstream_allow: tuple[str, ...] = ()
+    """Non-public upstreams that are allowed, as `CIDR:port`."""
+    body_max_bytes: int = 1_000_000
+    upload_max_bytes: int = 1_000_000_000
+    drain_delay_s: float = 5.0
+    change_poll_s: float = 0.25
+    checkpoint_every_s: float = 0.5
+    seal_every_s: float = 30.0
+    payout_hold_days: int = 7
+    invoice_due_days: int = 15
+
+    @property
+    def files_dir(self) -> Path:
+        """Where uploaded and derived data files are kept."""
+        return self.home / "files"
+
+    def store_url(self, name: str) -> str:
+        """The URL of the `market` or the `usage` store."""
+        given = {"market": self.market_url, "usage": self.usage_url}[name]
+        return given or f"sqlite:///{self.home.resolve() / name}.db"
+
+    def upstream_allowances(self) -> tuple[UpstreamAllowance, ...]:
+        """The parsed allow-list; raises `SettingsError` for an entry that is not `CIDR:port`."""
+        return tuple(_allowance(entry) for entry in self.upstream_allow)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Settings from `ZHIGU_CONFIG` (TOML) under the environment under `overrides`."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    if config := environ.get("ZHIGU_CONFIG"):
+        values.update(tomllib.loads(Path(config).read_text("utf-8")))
+    for field in msgspec.structs.fields(Settings):
+        if (text := environ.get(f"ZHIGU_{field.name.upper()}")) is not None:
+            values[field.name] = text.split() if field.name in _LISTS else text
+    values.update(overrides)
+    try:
+        settings = msgspec.convert(
+            values, Settings, strict=False, dec_hook=lambda kind, value: kind(value)
+        )
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"settings: {error}") from error
+    settings.upstream_allowances()
+    return settings
+
+
+_LISTS = frozenset({"stripe_webhook_secrets", "upstream_allow"})
+
+
+def _allowance(entry: str) -> UpstreamAllowance:
+    network, _, port = entry.rpartition(":")
+    try:
+        return UpstreamAllowance(ip_network(network.strip("[]")), int(port))
+    except ValueError as error:
+        raise SettingsError(f"upstream_allow: {entry!r} is not CIDR:port") from error
