@@ -26,7 +26,7 @@ class UpstreamAllowance(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything an operator can set. Times in seconds, sizes in bytes; the defaults run embedded."""
+    """Everything an operator can set. Times in seconds, sizes in bytes; defaults run embedded."""
 
     home: Path = Path("var")
     """Where stores, files and the master key live (`ZHIGU_HOME`)."""

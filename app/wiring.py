@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from app.db.columns import market_metadata
+from app.http.models import AnsweredRequest
 from app.jobs.models import Job
 
 METADATA: Mapping[str, sa.MetaData] = {"market": market_metadata, "usage": sa.MetaData()}
@@ -14,4 +15,4 @@ METADATA: Mapping[str, sa.MetaData] = {"market": market_metadata, "usage": sa.Me
 EXTRA_DDL: Mapping[str, Mapping[str, Sequence[str]]] = {"market": {}, "usage": {}}
 """Statements beside the tables, by store and dialect: functions that a driver calls."""
 
-TABLES = (Job,)
+TABLES = (AnsweredRequest, Job)

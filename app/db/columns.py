@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
+from typing_extensions import override
 
 from app.kernel.clock import from_rfc3339, rfc3339, utc
 
@@ -34,16 +35,19 @@ class UtcMoment(sa.TypeDecorator[datetime]):
     impl = sa.String(27)
     cache_ok = True
 
+    @override
     def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
         if dialect.name == "postgresql":
             return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
         return dialect.type_descriptor(sa.String(27))
 
+    @override
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
             return None
         return utc(value) if dialect.name == "postgresql" else rfc3339(value)
 
+    @override
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
@@ -60,9 +64,11 @@ class EnumText(sa.TypeDecorator[StrEnum]):
         super().__init__()
         self.enum = enum
 
+    @override
     def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
         return None if value is None else self.enum(value).value
 
+    @override
     def process_result_value(self, value: Any, dialect: Dialect) -> StrEnum | None:
         return None if value is None else self.enum(value)
 

@@ -1,7 +1,7 @@
 """Sessions: who acts, what time it is, and the one commit.
 
-A failed COMMIT is an `Outage`, never a success; what a refusal must remember is committed before the
-refusal is told.
+A failed COMMIT is an `Outage`, never a success; what a refusal must remember is committed before
+the refusal is told.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def now(session: Session) -> datetime:
 
 
 def commit(session: Session) -> None:
-    """Make the transaction durable, or raise `Outage`: then nothing of it happened, or it is unknown."""
+    """Make the transaction durable, or raise `Outage`: it did not happen, or it is unknown."""
     try:
         session.commit()
     except SQLAlchemyError as error:
@@ -48,7 +48,7 @@ def rollback(session: Session) -> None:
 
 
 def remember(session: Session, refusal: Refusal) -> None:
-    """Write and commit what `refusal` must keep, in `session`, a fresh one; raises `Outage` if it cannot."""
+    """Commit what `refusal` must keep, in `session`, a fresh one; raises `Outage` if it cannot."""
     if refusal.keep is None:
         return
     try:

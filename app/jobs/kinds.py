@@ -35,7 +35,7 @@ class JobKind:
 
 @dataclass(frozen=True)
 class Recurring:
-    """Work done every `every_s(settings)` seconds by each worker; it elects by itself when it must."""
+    """Work done every `every_s` seconds by each worker; it elects by itself when it must."""
 
     name: str
     every_s: Callable[[Installation], float]

@@ -77,7 +77,7 @@ def complete(session: Session, job: Job, token: str) -> None:
 
 
 def put_back(session: Session, job: Job, token: str, error: str, *, max_attempts: int) -> None:
-    """Make `job` due again after a back-off, or failed when it has been tried `max_attempts` times."""
+    """Make `job` due again after a back-off, or failed after `max_attempts` tries."""
     moment = now(session)
     if job.attempts >= max_attempts:
         _settle(session, job, token, failed_at=moment, last_error=error)

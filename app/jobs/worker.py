@@ -38,7 +38,7 @@ class Worker:
         self._schedule = tuple(schedule)
 
     def run_due(self, limit: int = 1000) -> int:
-        """Run due jobs one after the other until none is left, then say how many; for tests and tools."""
+        """Run due jobs until none is left, then say how many; for tests and tools."""
         names = tuple(self._kinds)
         for count in range(limit):
             if not self._run_one(names):
@@ -51,7 +51,7 @@ class Worker:
             recurring.run(self._installation)
 
     def run_forever(self, stop: threading.Event) -> None:
-        """Serve until `stop` is set: one thread for fast jobs, two for slow ones, one per recurring."""
+        """Serve until `stop` is set: a thread for fast jobs, two for slow, one per recurring."""
         lanes = [Lane.FAST] + [Lane.SLOW] * SLOW_THREADS
         threads = [threading.Thread(target=self._serve_lane, args=(lane, stop)) for lane in lanes]
         threads += [
@@ -80,7 +80,7 @@ class Worker:
             started = time.monotonic()
             try:
                 recurring.run(self._installation)
-            except Exception as error:  # the schedule outlives any one failure
+            except Exception as error:  # noqa: BLE001 - the schedule outlives any failure
                 log.error("recurring work failed", job=recurring.name, error=describe(error))
             stop.wait(max(0.0, every_s - (time.monotonic() - started)))
 
@@ -93,7 +93,7 @@ class Worker:
         kind = self._kinds[job.kind]
         try:
             kind.run(self._installation, job.payload)
-        except Exception as error:  # a job may fail in any way: it is put back, never lost
+        except Exception as error:  # noqa: BLE001 - however it fails, it is put back
             log.warning("job failed", job=job.kind, job_id=job.id, error=describe(error))
             self._put_back(job, token, error, kind)
             return True

@@ -20,8 +20,8 @@ class ActorKind(StrEnum):
 class Actor:
     """Who acts, for whom, and with what rights.
 
-    `id` is a client's, person's or job's; `organisation_id` is None for jobs, the command line and
-    anonymous readers. `roles` are the rights given by the organisation, `scopes` those of the token.
+    `id` is a client's, person's or job's; `organisation_id` is None for jobs, the command line
+    and anonymous readers. `roles` are rights given by the organisation, `scopes` by the token.
     """
 
     kind: ActorKind

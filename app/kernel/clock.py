@@ -63,12 +63,12 @@ def day_start(day: date) -> datetime:
 
 
 def day_after(day: date) -> datetime:
-    """The first moment after `day` in Asia/Shanghai, as UTC: the open end of an inclusive last day."""
+    """The first moment after `day` in Asia/Shanghai, as UTC: the open end of a last day."""
     return day_start(day + timedelta(days=1))
 
 
 def rfc3339(moment: datetime) -> str:
-    """`moment` as RFC 3339 in UTC with microseconds, always of one width, so that text sorts as time."""
+    """`moment` as RFC 3339 in UTC with microseconds, of one width, so that text sorts as time."""
     return utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -14,7 +14,30 @@ from typing import NewType
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 PREFIXES = frozenset(
-    ["org", "usr", "cli", "key", "lst", "ver", "pln", "fil", "app", "neg", "ctr", "sig", "grt", "evt", "inv", "lin", "crn", "pay", "pyo", "trf", "leaf", "job"]
+    [
+        "org",
+        "usr",
+        "cli",
+        "key",
+        "lst",
+        "ver",
+        "pln",
+        "fil",
+        "app",
+        "neg",
+        "ctr",
+        "sig",
+        "grt",
+        "evt",
+        "inv",
+        "lin",
+        "crn",
+        "pay",
+        "pyo",
+        "trf",
+        "leaf",
+        "job",
+    ]
 )
 
 OrganisationId = NewType("OrganisationId", str)
@@ -38,9 +61,31 @@ TransferId = NewType("TransferId", str)
 LeafId = NewType("LeafId", str)
 
 _SHAPE = re.compile(r"([a-z]{3,4})_([0-7][0-9a-hjkmnp-tv-z]{25})")
-_lock = threading.Lock()
-_last_ms = 0
-_counter = 0
+
+
+class _Sequence:
+    """Unix milliseconds and a 12-bit counter that never repeat within a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ms = 0
+        self._count = 0
+
+    def next(self) -> tuple[int, int]:
+        """The next pair; runs ahead of the clock rather than repeat itself."""
+        # Naming, not timekeeping: an id only has to be new and roughly ordered.
+        now_ms = time.time_ns() // 1_000_000
+        with self._lock:
+            if now_ms > self._ms:
+                self._ms, self._count = now_ms, 0
+            elif self._count < 0xFFF:
+                self._count += 1
+            else:
+                self._ms, self._count = self._ms + 1, 0
+            return self._ms, self._count
+
+
+_sequence = _Sequence()
 
 
 def new_id(prefix: str) -> str:
@@ -57,18 +102,7 @@ def kind_of(text: str) -> str | None:
 
 
 def _uuid7() -> int:
-    """48 bits of Unix milliseconds, a 12-bit counter that never repeats within one, 62 random bits."""
-    global _last_ms, _counter
-    with _lock:
-        # Naming, not timekeeping: an id only has to be new and roughly ordered.
-        now_ms = time.time_ns() // 1_000_000
-        if now_ms > _last_ms:
-            _last_ms, _counter = now_ms, 0
-        elif _counter < 0xFFF:
-            _counter += 1
-        else:
-            _last_ms, _counter = _last_ms + 1, 0
-        ms, count = _last_ms, _counter
+    ms, count = _sequence.next()
     random_62 = int.from_bytes(os.urandom(8)) >> 2
     return (ms << 80) | (0x7 << 76) | (count << 64) | (0b10 << 62) | random_62
 

@@ -110,9 +110,9 @@ def share_of(amount: Money, rate: Decimal) -> Money:
 
 
 def split(amount: Money, weights: Sequence[int]) -> list[Money]:
-    """`amount` divided by non-negative integer `weights`: the largest remainder gets each odd unit.
+    """`amount` divided by non-negative integer `weights`: largest remainders get the odd units.
 
-    Equal remainders go to the earlier party, so name the favoured one first. The parts always add up.
+    Equal remainders go to the earlier party, so name the favoured one first. The parts add up.
     """
     whole = sum(weights)
     if whole <= 0 or min(weights) < 0:

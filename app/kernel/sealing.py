@@ -1,8 +1,8 @@
 """Sealing: envelope encryption of secrets at rest with AES-256-GCM.
 
 A sealed secret is text: `v1.<key name>.<wrapped data key>.<nonce ‖ ciphertext>`, each part
-base64url. The data key is fresh for each secret and wrapped by the named master key; `purpose` (such
-as `upstream:lst_…`) is authenticated with both, so a sealed value moved to another row does not open.
+base64url. The data key is fresh for each secret and wrapped by the named master key; `purpose`
+(such as `upstream:lst_…`) is authenticated with both: a value moved to another row does not open.
 """
 
 from __future__ import annotations

@@ -1,0 +1,64 @@
+"""Main: compose the parts of wiring into the one Litestar application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.di import Provide
+from litestar.plugins import InitPlugin
+from litestar.types import ControllerRouterHandler
+from sqlmodel import Session
+
+from app.db.installation import Installation
+from app.http.authenticating import AuthenticationMiddleware, Authenticator
+from app.http.decoding import StrictBody
+from app.http.fronting import FrontMiddleware
+from app.http.parameters import check_query
+from app.http.problems import EXCEPTION_HANDLERS
+from app.http.request_state import state_of
+from app.http.transacting import TransactionMiddleware
+from app.kernel.actor import Actor
+
+
+def create_app(
+    installation: Installation,
+    authenticator: Authenticator,
+    routers: Sequence[ControllerRouterHandler],
+    plugins: Sequence[InitPlugin] = (),
+) -> Litestar:
+    """The application that serves `routers` for `installation`."""
+    return Litestar(
+        route_handlers=list(routers),
+        middleware=[
+            FrontMiddleware(),
+            AuthenticationMiddleware(authenticator),
+            TransactionMiddleware(installation),
+        ],
+        exception_handlers=EXCEPTION_HANDLERS,
+        dependencies={
+            "session": Provide(request_session, sync_to_thread=False),
+            "actor": Provide(request_actor, sync_to_thread=False),
+            "installation": Provide(lambda: installation, sync_to_thread=False, use_cache=True),
+        },
+        before_request=check_query,
+        dto=StrictBody,
+        return_dto=None,
+        request_max_body_size=installation.settings.body_max_bytes,
+        openapi_config=None,
+        logging_config=None,
+        plugins=list(plugins),
+    )
+
+
+def request_session(request: Request[Any, Any, Any]) -> Session:
+    """The session of this request's transaction."""
+    session = state_of(request.scope).session
+    assert session is not None, "a route without a transaction asked for a session"
+    return session
+
+
+def request_actor(request: Request[Any, Any, Any]) -> Actor:
+    """Who makes this request."""
+    return state_of(request.scope).actor
