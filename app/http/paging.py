@@ -27,16 +27,14 @@ def page_of(
     *,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
-    newest_first: bool = True,
 ) -> Page[ViewT]:
-    """One page of `statement` in the order of the text column `key` (an id sorts by its making)."""
+    """One page of `statement`, newest first by the id column `key` (ids sort by their making)."""
     if not 1 <= limit <= MAX_LIMIT:
         raise Malformed(f"limit is between 1 and {MAX_LIMIT}.")
     if cursor is not None:
         after = decode_cursor(cursor)
-        statement = statement.where(key < after if newest_first else key > after)
-    statement = statement.order_by(key.desc() if newest_first else key.asc())
-    rows = session.exec(statement.limit(limit + 1)).all()
+        statement = statement.where(key < after)
+    rows = session.exec(statement.order_by(key.desc()).limit(limit + 1)).all()
     shown = rows[:limit]
     more = len(rows) > limit
     return Page(

@@ -8,9 +8,11 @@ base64url. The data key is fresh for each secret and wrapped by the named master
 from __future__ import annotations
 
 import base64
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -58,6 +60,37 @@ class MasterKeys:
 def new_master_key() -> bytes:
     """32 fresh random bytes."""
     return os.urandom(32)
+
+
+def load_master_keys(path: Path) -> MasterKeys:
+    """The master keys kept in the file at `path`; raises `FileNotFoundError` or `SealBroken`."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        encoded = content["keys"].items()
+        keys = {name: base64.b64decode(text, validate=True) for name, text in encoded}
+        return MasterKeys(content["current"], keys)
+    except (KeyError, ValueError, AttributeError) as error:
+        raise SealBroken(f"{path.name} is not a file of master keys") from error
+
+
+def ensure_master_keys(path: Path) -> MasterKeys:
+    """The master keys at `path`; a first one is made, readable by its owner only, if none is."""
+    if not path.exists():
+        content = {"current": "k1", "keys": {"k1": base64.b64encode(new_master_key()).decode()}}
+        write_private(path, json.dumps(content).encode())
+    return load_master_keys(path)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new or changed file that only its owner can read (mode 0600), whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
 
 
 def _encrypt(key: bytes, plain: bytes, purpose: str) -> bytes:

@@ -1,0 +1,47 @@
+# Two commands: `make run` and `make test`. Everything they need is set up first, once.
+PYTHON ?= python3
+PORT   ?= 8000
+PG     ?= wheel
+ONLY   ?=
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: run test check bench fix lock clean setup browser
+
+run: setup
+	@$(BIN)/zhigu sandbox --port $(PORT)
+
+test: setup browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: setup
+	$(BIN)/ruff format --check app tests
+	$(BIN)/ruff check app tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/test_house_style.py
+
+bench: setup
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
+
+fix: setup
+	$(BIN)/ruff format app tests
+	$(BIN)/ruff check --fix app tests
+
+lock: setup
+	$(PYTHON) -m pip install --quiet --target $(VENV)/uv uv
+	$(VENV)/uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url pyproject.toml -o requirements/run.txt
+	$(VENV)/uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+
+setup: $(STAMP)
+
+$(STAMP): requirements/dev.txt pyproject.toml deploy/setup
+	@PYTHON=$(PYTHON) sh deploy/setup $(VENV)
+	@touch $@
+
+browser:
+	@sh deploy/browser
+
+clean:
+	rm -rf $(VENV) var .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,9 @@
+SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#docs",
+  deepLinking: true,
+  docExpansion: "none",
+  tagsSorter: "alpha",
+  persistAuthorization: false,
+  validatorUrl: null,
+});

@@ -1,0 +1,56 @@
+"""Settings come from a file and the environment, and a wrong one is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import SettingsError, load_settings
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "zhigu.toml"
+    config.write_text('public_url = "https://a.example"\ndrain_delay_s = 1.5\n')
+    settings = load_settings(
+        {
+            "ZHIGU_CONFIG": str(config),
+            "ZHIGU_PUBLIC_URL": "https://b.example",
+            "ZHIGU_HOME": str(tmp_path),
+            "ZHIGU_STRIPE_WEBHOOK_SECRETS": "one two",
+            "ZHIGU_STRIPE_SANDBOX": "true",
+        }
+    )
+    assert settings.public_url == "https://b.example"
+    assert settings.drain_delay_s == 1.5
+    assert settings.stripe_webhook_secrets == ("one", "two")
+    assert settings.stripe_sandbox is True
+    assert settings.store_url("market") == f"sqlite:///{tmp_path.resolve()}/market.db"
+
+
+@pytest.mark.parametrize(
+    ("environ", "names"),
+    [
+        ({"ZHIGU_PAYOUT_HOLD_DAYS": "soon"}, "payout_hold_days"),
+        ({"ZHIGU_UPSTREAM_ALLOW": "localhost"}, "localhost"),
+        ({"ZHIGU_UPSTREAM_ALLOW": "127.0.0.1/8:80"}, "127.0.0.1/8"),
+    ],
+)
+def test_a_wrong_setting_is_named(environ: dict[str, str], names: str) -> None:
+    with pytest.raises(SettingsError, match=names):
+        load_settings(environ)
+
+
+def test_an_unknown_setting_in_the_file_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "zhigu.toml"
+    config.write_text("pubic_url = 'x'\n")
+    with pytest.raises(SettingsError, match="pubic_url"):
+        load_settings({"ZHIGU_CONFIG": str(config)})
+
+
+def test_the_allow_list_is_read_as_networks_and_ports() -> None:
+    settings = load_settings({"ZHIGU_UPSTREAM_ALLOW": "127.0.0.1/32:9001 [fd00::/8]:443"})
+    first, second = settings.upstream_allowances()
+    assert (str(first.network), first.port) == ("127.0.0.1/32", 9001)
+    assert (str(second.network), second.port) == ("fd00::/8", 443)
+    assert load_settings({}).upstream_allowances() == ()
