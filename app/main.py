@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from litestar import Litestar, Request
 from litestar.di import Provide
-from litestar.plugins import InitPlugin
 from litestar.types import ControllerRouterHandler
 from sqlmodel import Session
 
 from app.db.installation import Installation
 from app.http.authenticating import AuthenticationMiddleware, Authenticator
 from app.http.decoding import StrictBody
+from app.http.docs import openapi_config
 from app.http.fronting import FrontMiddleware
 from app.http.parameters import check_query
 from app.http.problems import EXCEPTION_HANDLERS
@@ -26,9 +27,12 @@ def create_app(
     installation: Installation,
     authenticator: Authenticator,
     routers: Sequence[ControllerRouterHandler],
-    plugins: Sequence[InitPlugin] = (),
+    foreign_paths: Mapping[str, Any] = MappingProxyType({}),
 ) -> Litestar:
-    """The application that serves `routers` for `installation`."""
+    """The application that serves `routers` for `installation`.
+
+    `foreign_paths` are OpenAPI path items of parts that the router does not see.
+    """
     return Litestar(
         route_handlers=list(routers),
         middleware=[
@@ -46,9 +50,8 @@ def create_app(
         dto=StrictBody,
         return_dto=None,
         request_max_body_size=installation.settings.body_max_bytes,
-        openapi_config=None,
+        openapi_config=openapi_config(installation.settings.public_url, foreign_paths),
         logging_config=None,
-        plugins=list(plugins),
     )
 
 
