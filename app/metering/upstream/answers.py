@@ -1,0 +1,67 @@
+"""What goes to an upstream and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.kernel.addresses import UpstreamUrl, parse_upstream_url
+from app.metering.upstream.credentials import SealedCredential, sealed_credential_of
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The provider's API behind a listing, as the compiled grant describes it."""
+
+    listing_id: str
+    provider_id: str
+    url: UpstreamUrl
+    credential: SealedCredential
+    timeout_s: float
+    body_max_bytes: int
+    methods: frozenset[str]
+
+    def offers(self, method: str) -> bool:
+        """Whether calls may use `method`; who offers GET offers HEAD."""
+        return method in self.methods or (method == "HEAD" and "GET" in self.methods)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """A buyer's call: `path` is the raw path after `/data/{slug}/api`, `query` the raw query."""
+
+    method: str
+    path: bytes
+    query: bytes = b""
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamAnswer:
+    """A complete answer below 500: end-to-end headers in lower case, the body as it was sent.
+
+    The body is not unpacked: `content-encoding` is among the headers. No `content-length`.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def upstream_of(document: Mapping[str, Any], provider_id: str) -> Upstream:
+    """The upstream of a compiled grant's `upstream` member.
+
+    Raises `AddressRefused`, `KeyError` or `ValueError` for a document that listings never made.
+    """
+    return Upstream(
+        listing_id=str(document["listing_id"]),
+        provider_id=provider_id,
+        url=parse_upstream_url(document["base_url"]),
+        credential=sealed_credential_of(document["auth"]),
+        timeout_s=float(document["timeout_s"]),
+        body_max_bytes=int(document["body_max_bytes"]),
+        methods=frozenset(document.get("methods") or ("GET",)),
+    )

@@ -1,0 +1,104 @@
+"""The provider's credential: opened here, put into the request, never seen in an answer."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote, unquote_plus
+
+from app.kernel.sealing import MasterKeys
+
+# A shorter secret stands in ordinary data by chance.
+ECHO_MIN_LENGTH = 8
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")
+
+
+class CredentialKind(StrEnum):
+    """Where the upstream expects its credential."""
+
+    NONE = "none"
+    HEADER = "header"
+    QUERY = "query"
+    BASIC = "basic"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCredential:
+    """How the upstream wants to be addressed, with the secret still sealed.
+
+    `name` is the header, the query parameter, or the user of basic authentication. A basic
+    credential without a name holds `user:password` inside the seal.
+    """
+
+    kind: CredentialKind
+    name: str = ""
+    sealed: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credential:
+    """An opened credential: a header or a query parameter to add, and the forms of its echo."""
+
+    header: tuple[str, str] | None = None
+    parameter: tuple[str, str] | None = None
+    traces: tuple[bytes, ...] = ()
+
+    def add_to_query(self, query: str) -> str:
+        """`query` with the credential's parameter, and without the caller's own of that name."""
+        if self.parameter is None:
+            return query
+        name, secret = self.parameter
+        kept = [pair for pair in query.split("&") if pair and not _is_named(pair, name)]
+        return "&".join([*kept, f"{quote(name, safe='')}={quote(secret, safe='')}"])
+
+    def is_echoed_in(self, data: bytes) -> bool:
+        """Whether `data` holds the secret in a plain or an escaped form."""
+        return any(trace in data for trace in self.traces)
+
+
+def sealed_credential_of(document: Mapping[str, Any]) -> SealedCredential:
+    """The credential of a compiled grant's `auth` member; `ValueError` when it is none."""
+    kind = CredentialKind(document["kind"])
+    if kind is CredentialKind.NONE:
+        return SealedCredential(kind)
+    name = str(document.get("name") or document.get("username") or "")
+    if kind is CredentialKind.HEADER and not _TOKEN.fullmatch(name):
+        raise ValueError("a header credential needs the name of a header")
+    if kind is CredentialKind.QUERY and not name:
+        raise ValueError("a query credential needs the name of a parameter")
+    return SealedCredential(kind, name, str(document["sealed"]))
+
+
+def open_credential(sealed: SealedCredential, listing_id: str, keys: MasterKeys) -> Credential:
+    """The usable credential; raises `SealBroken` (a `ValueError`) when it does not open."""
+    if sealed.kind is CredentialKind.NONE:
+        return Credential()
+    secret = keys.unseal(sealed.sealed, f"upstream:{listing_id}").decode("utf-8")
+    match sealed.kind:
+        case CredentialKind.HEADER:
+            return Credential(header=(sealed.name, secret), traces=_traces(secret))
+        case CredentialKind.QUERY:
+            return Credential(parameter=(sealed.name, secret), traces=_traces(secret))
+        case CredentialKind.BASIC:
+            pair = f"{sealed.name}:{secret}" if sealed.name else secret
+            token = base64.b64encode(pair.encode()).decode()
+            traces = _traces(pair.partition(":")[2]) + _traces(token)
+            return Credential(header=("Authorization", f"Basic {token}"), traces=traces)
+
+
+def _traces(secret: str) -> tuple[bytes, ...]:
+    if len(secret) < ECHO_MIN_LENGTH:
+        return ()
+    in_json = json.dumps(secret, ensure_ascii=False)[1:-1]
+    forms = {secret, quote(secret, safe=""), in_json, in_json.replace("/", "\\/")}
+    return tuple(sorted(form.encode() for form in forms))
+
+
+def _is_named(pair: str, name: str) -> bool:
+    return unquote_plus(pair.partition("=")[0]).casefold() == name.casefold()
