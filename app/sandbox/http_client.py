@@ -37,7 +37,7 @@ class Refused(Exception):
 
 
 class Client:
-    """Calls one server under one OAuth client; fetches its own token and renews it once it is 401."""
+    """Calls one server under one OAuth client; fetches its token and renews it when it is 401."""
 
     def __init__(
         self, base_url: str, client_id: str = "", secret: str = "", scope: str = ""

@@ -24,7 +24,7 @@ def kinds(installation: Installation) -> list[str]:
 
 def test_nothing_is_opened_before_the_first_statement(installation: Installation) -> None:
     opened: list[object] = []
-    event.listen(installation.market, "begin", lambda connection: opened.append(connection))
+    event.listen(installation.market, "begin", opened.append)
     with installation.transaction(OPERATOR):
         pass
     assert opened == []
