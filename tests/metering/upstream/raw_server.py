@@ -27,7 +27,6 @@ class RawServer:
     port: int = 0
     heads: list[bytes] = field(default_factory=list)
     connections: int = 0
-    bytes_written: int = 0
 
     @property
     def url(self) -> str:

@@ -1,12 +1,9 @@
-"""Calls to an upstream on loopback that behaves, and to one that does not (fault plan F-D1)."""
+"""Calls to an upstream on loopback that behaves: what goes out, what comes back, what is kept."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import gzip
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
@@ -22,51 +19,18 @@ from app.metering.upstream import (
     UpstreamTooLarge,
 )
 from app.metering.upstream import pools as pools_module
+from tests.metering.upstream.calling import call, hang, headers_of, play_with_client
 from tests.metering.upstream.raw_server import (
     BODY_MAX_BYTES,
     KEYS,
-    LISTING,
-    Behaviour,
     RawServer,
     answer,
     fixed,
     get,
     loopback_at,
-    sealed,
     serving,
     upstream_at,
 )
-
-
-def call(
-    behave: Behaviour | bytes, request: UpstreamRequest | None = None, **changes: object
-) -> tuple[UpstreamAnswer, RawServer]:
-    """One call to an upstream that is allow-listed: its answer and the server that was asked."""
-
-    async def play() -> tuple[UpstreamAnswer, RawServer]:
-        behaviour = fixed(behave) if isinstance(behave, bytes) else behave
-        async with serving(behaviour) as server:
-            client = UpstreamClient(KEYS, loopback_at(server.port))
-            try:
-                upstream = upstream_at(server.url, **changes)
-                return await client.fetch(upstream, request or get()), server
-            finally:
-                await client.close()
-
-    return asyncio.run(play())
-
-
-def failure(behave: Behaviour | bytes, **changes: object) -> str:
-    with pytest.raises(UpstreamFailed) as failed:
-        call(behave, **changes)
-    assert failed.value.status == 502
-    assert failed.value.slug == "upstream-failed"
-    return failed.value.reason
-
-
-def headers_of(head: bytes) -> dict[str, str]:
-    lines = head.decode("latin-1").split("\r\n")[1:]
-    return {n.lower(): v for n, _, v in (line.partition(": ") for line in lines if line)}
 
 
 def test_an_answer_comes_back_with_its_status_body_and_end_to_end_headers() -> None:
@@ -170,145 +134,9 @@ def test_what_could_act_on_our_origin_or_speak_in_our_name_is_stripped() -> None
     assert got.headers == ((b"content-type", b"text/html"), (b"etag", b"1"))
 
 
-@pytest.mark.parametrize(
-    "location", ["http://169.254.169.254/latest/meta-data", "http://127.0.0.1:1/", "/elsewhere"]
-)
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
-def test_a_redirect_is_not_followed(status: int, location: str) -> None:
-    assert failure(answer(b"", f"{status} Moved", f"Location: {location}")) == "redirect"
-
-
-@pytest.mark.parametrize("status", ["500 Broken", "502 x", "503 x", "599 x", "600 x", "999 x"])
-def test_an_upstreams_own_failure_is_told_with_its_status(status: str) -> None:
-    with pytest.raises(UpstreamFailed) as failed:
-        call(answer(b"stack trace", status))
-    assert failed.value.facts == {"upstream_status": int(status[:3])}
-
-
-OK = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"",
-        b"hello",
-        b"HTTP/2 200 OK\r\n\r\n",
-        b"HTTP/1.1 99 x\r\n\r\n",
-        b"HTTP/1.1 1000 x\r\n\r\n",
-        b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
-        OK + b"Content-Length: 50\r\n\r\nearly close",
-        OK + b"Content-Length: 2\r\n\r\nmore than two",
-        OK + b"Content-Length: -2\r\n\r\nab",
-        OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
-        OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\nab\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: xchunked\r\n\r\nab",
-        OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: chunked\r\n\r\n-2\r\nab\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
-        OK + b"X: a\x00b\r\nContent-Length: 2\r\n\r\nab",
-        OK + b"X : a\r\nContent-Length: 2\r\n\r\nab",
-        OK + b"X: " + b"a" * 100_000 + b"\r\nContent-Length: 2\r\n\r\nab",
-        OK + b"".join(b"X-%d: a\r\n" % n for n in range(10_000)) + b"Content-Length: 2\r\n\r\nab",
-        OK + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 8_000) for n in range(5)) + b"\r\n",
-        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 17 + answer(b"x"),
-    ],
-    ids=lambda raw: repr(raw[:60]),
-)
-def test_a_malformed_or_broken_answer_is_a_failed_upstream(raw: bytes) -> None:
-    assert failure(raw) in {"broken", "headers", "status"}
-
-
-def test_a_flood_of_interim_answers_ends_the_connection() -> None:
-    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            writer.write(b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" * 100)
-            await writer.drain()
-
-    assert failure(flood, timeout_s=60) == "broken"
-
-
-async def _endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(OK + b"\r\n")
-    while True:
-        writer.write(b"x" * 10_000)
-        await writer.drain()
-
-
-async def _endless_chunks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(OK + b"Transfer-Encoding: chunked\r\n\r\n")
-    while True:
-        writer.write(b"2710\r\n" + b"x" * 10_000 + b"\r\n")
-        await writer.drain()
-
-
-async def _hundred_gigabytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(OK + b"Content-Length: 100000000000\r\n\r\n")
-    while True:
-        writer.write(b"x" * 10_000)
-        await writer.drain()
-
-
-@pytest.mark.parametrize("behave", [_endless, _endless_chunks, _hundred_gigabytes])
-def test_a_body_over_the_cap_is_dropped_without_reading_on(behave: Behaviour) -> None:
-    sizes: list[int] = []
-
-    async def counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        write = writer.write
-        writer.write = lambda data: (sizes.append(len(data)), write(data))  # type: ignore[method-assign]  # an observer of what is really sent
-        await behave(reader, writer)
-
-    with pytest.raises(UpstreamTooLarge) as failed:
-        call(counting, timeout_s=60)
-    assert (failed.value.status, failed.value.slug) == (502, "upstream-too-large")
-    # Socket buffers of both sides may fill, no more: nothing piles up here.
-    assert sum(sizes) < 20_000_000
-
-
-def test_a_body_of_exactly_the_cap_passes_and_one_byte_more_does_not() -> None:
-    got, _ = call(answer(b"x" * BODY_MAX_BYTES))
-    assert len(got.body) == BODY_MAX_BYTES
-    with pytest.raises(UpstreamTooLarge):
-        call(answer(b"x" * (BODY_MAX_BYTES + 1)))
-
-
-async def _hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(60)
-
-
-async def _hang_in_the_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(OK + b"Content-Length: 10\r\n\r\nabc")
-    await asyncio.sleep(60)
-
-
-async def _trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(OK + b"\r\n")
-    while True:
-        writer.write(b"x")
-        await writer.drain()
-        await asyncio.sleep(0.01)
-
-
-async def _trickle_headers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(OK)
-    while True:
-        writer.write(b"X: y\r\n")
-        await writer.drain()
-        await asyncio.sleep(0.02)
-
-
-@pytest.mark.parametrize("behave", [_hang, _hang_in_the_body, _trickle, _trickle_headers])
-def test_a_slow_upstream_is_cut_off_at_the_deadline(behave: Behaviour) -> None:
-    with pytest.raises(UpstreamTimeout) as failed:
-        call(behave, timeout_s=0.3)
-    assert (failed.value.status, failed.value.slug) == (504, "upstream-timeout")
-
-
 def test_an_upstream_that_is_down_fails() -> None:
     async def play() -> str:
-        async with serving(_hang) as server:
+        async with serving(hang) as server:
             port = server.port
         client = UpstreamClient(KEYS, loopback_at(port))
         try:
@@ -340,98 +168,12 @@ def test_a_path_that_climbs_is_refused_before_anything_is_sent() -> None:
         call(answer(), get("/../admin"))
 
 
-AUTHS: list[tuple[dict[str, str], str, str]] = [
-    ({"kind": "header", "name": "X-Api-Key"}, "s3cret-key-1", "x-api-key: s3cret-key-1"),
-    (
-        {"kind": "header", "name": "Authorization"},
-        "Bearer abcdefgh",
-        "authorization: Bearer abcdefgh",
-    ),
-    (
-        {"kind": "basic"},
-        "user:p@ss:word",
-        "authorization: Basic " + base64.b64encode(b"user:p@ss:word").decode(),
-    ),
-    (
-        {"kind": "basic", "username": "user"},
-        "p@ssword",
-        "authorization: Basic " + base64.b64encode(b"user:p@ssword").decode(),
-    ),
-]
-
-
-@pytest.mark.parametrize(("auth", "secret", "line"), AUTHS)
-def test_a_header_credential_is_injected(auth: dict[str, str], secret: str, line: str) -> None:
-    _, server = call(answer(), auth=auth | {"sealed": sealed(secret)})
-    name, _, value = line.partition(": ")
-    assert headers_of(server.heads[0])[name] == value
-
-
-def test_a_query_credential_replaces_the_callers_own_of_that_name() -> None:
-    _, server = call(
-        answer(),
-        get(query="a=1&KEY=mine&%6bey=mine&key&b=2"),
-        auth={"kind": "query", "name": "key", "sealed": sealed("s3cret&key")},
-    )
-    assert server.heads[0].startswith(b"GET /base/rows?a=1&b=2&key=s3cret%26key HTTP/1.1")
-
-
-def test_a_credential_sealed_for_another_listing_is_not_used() -> None:
-    stolen = KEYS.seal(b"s3cret-key-1", "upstream:lst_other")
-    auth = {"kind": "header", "name": "X-Api-Key", "sealed": stolen}
-    assert failure(answer(), auth=auth) == "credential"
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        answer(b"your key s3cret/key-1 is bad", "401 No"),
-        answer(b"your key s3cret/key-1 is bad", "407 No"),
-        answer(b"your key s3cret/key-1 is bad", "403 No"),
-        answer(b'{"X-Api-Key":"s3cret\\/key-1"}'),
-        answer(b"?key=s3cret%2Fkey-1"),
-        answer(b"", "200 OK", "X-Debug: s3cret/key-1"),
-        answer(b"", "302 Found", "Location: /?key=s3cret/key-1"),
-    ],
-)
-def test_a_credential_is_never_echoed_to_the_buyer(raw: bytes) -> None:
-    auth = {"kind": "header", "name": "X-Api-Key", "sealed": sealed("s3cret/key-1")}
-    with pytest.raises(UpstreamFailed) as failed:
-        call(raw, auth=auth)
-    assert "s3cret" not in f"{failed.value.detail} {failed.value.facts}"
-
-
-def test_a_basic_credential_is_recognised_in_its_encoded_form() -> None:
-    token = base64.b64encode(b"user:p@ssword")
-    auth = {"kind": "basic", "username": "user", "sealed": sealed("p@ssword")}
-    assert failure(answer(b"Basic " + token), auth=auth) == "echo"
-
-
-def test_a_header_credential_with_a_line_break_does_not_split_the_request() -> None:
-    auth = {"kind": "header", "name": "X-Api-Key", "sealed": sealed("abc\r\nX-Evil: 1")}
-    assert failure(answer(), auth=auth) == "broken"
-
-
 def test_a_loop_through_ourselves_is_cut() -> None:
     with pytest.raises(UpstreamFailed) as failed:
         call(answer(), get(via="1.1 zhigu, 1.1 zhigu, 1.1 zhigu"))
     assert failed.value.reason == "loop"
     _, server = call(answer(), get(via="1.1 proxy, 1.1 zhigu"))
     assert headers_of(server.heads[0])["via"] == "1.1 zhigu, 1.1 zhigu"
-
-
-def play_with_client(
-    behave: Behaviour, scenario: Callable[[UpstreamClient, RawServer], Awaitable[Any]]
-) -> Any:
-    async def play() -> Any:
-        async with serving(behave, keep_alive=True) as server:
-            client = UpstreamClient(KEYS, loopback_at(server.port))
-            try:
-                return await scenario(client, server)
-            finally:
-                await client.close()
-
-    return asyncio.run(play())
 
 
 def test_a_connection_is_kept_for_the_next_call_but_not_after_a_broken_one() -> None:
@@ -503,12 +245,12 @@ def test_calls_beyond_a_providers_share_are_told_to_wait(monkeypatch: pytest.Mon
         with pytest.raises(UpstreamTimeout):
             await client.fetch(upstream_at(server.url, timeout_s=0.2), get())
 
-    play_with_client(_hang, scenario)
+    play_with_client(hang, scenario)
 
 
 def test_an_unreachable_upstream_is_left_alone_after_a_few_calls() -> None:
     async def play() -> list[str]:
-        async with serving(_hang) as server:
+        async with serving(hang) as server:
             port = server.port
         client = UpstreamClient(KEYS, loopback_at(port))
         reasons = []
@@ -531,14 +273,3 @@ def test_failing_answers_to_one_buyer_do_not_cut_off_the_others() -> None:
             assert failed.value.reason == "status"
 
     play_with_client(fixed(answer(b"", "500 x")), scenario)
-
-
-def test_a_listing_id_is_part_of_what_a_credential_is_remembered_by() -> None:
-    auth = {"kind": "header", "name": "X-Api-Key", "sealed": sealed("s3cret-key-1")}
-
-    async def scenario(client: UpstreamClient, server: RawServer) -> None:
-        await client.fetch(upstream_at(server.url, auth=auth), get())
-        with pytest.raises(UpstreamFailed):
-            await client.fetch(upstream_at(server.url, auth=auth, listing_id=LISTING + "b"), get())
-
-    play_with_client(fixed(answer()), scenario)
