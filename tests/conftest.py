@@ -106,7 +106,7 @@ def create_tables(url: str, store: str) -> None:
     with engine.begin() as connection:
         wiring.METADATA[store].create_all(connection)
         for statement in wiring.EXTRA_DDL[store].get(engine.dialect.name, ()):
-            connection.exec_driver_sql(statement)
+            connection.execute(text(statement))
     engine.dispose()
 
 
