@@ -16,12 +16,12 @@ from pathlib import Path
 import structlog
 
 from app.db.installation import Installation, open_installation
+from app.http.draining import FLAG_VARIABLE
 from app.http.logs import configure_logs
 from app.kernel.clock import SystemClock
 from app.kernel.sealing import load_master_keys
 from app.settings import Settings, load_settings
 
-DRAIN_FLAG = "ZHIGU_DRAIN_FLAG"
 DIE_WITH_PARENT = "ZHIGU_DIE_WITH_PARENT"
 SWITCH_INTERVAL_S = 5e-5
 GRACE_S = 15.0
@@ -85,12 +85,6 @@ def run_worker() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     Worker(open_home(load_settings()), JOBS, SCHEDULE).run_forever(stop)
-
-
-def is_draining() -> bool:
-    """Whether the supervisor has asked this server to take no new traffic."""
-    flag = os.environ.get(DRAIN_FLAG)
-    return bool(flag) and Path(flag).exists()
 
 
 @dataclass
@@ -163,7 +157,7 @@ class Supervisor:
         return self._stop.is_set()
 
     def _env(self) -> Mapping[str, str]:
-        return {DRAIN_FLAG: str(self._flag)}
+        return {FLAG_VARIABLE: str(self._flag)}
 
     def _revive(self, child: Child) -> bool:
         uptime = time.monotonic() - child.started
