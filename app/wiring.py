@@ -7,18 +7,25 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from litestar.types import ControllerRouterHandler
 
+from app.billing.ledger.models import LedgerPosting, LedgerTransfer
+from app.billing.ledger.triggers import LEDGER_TRIGGERS
 from app.db.columns import market_metadata
 from app.http.idempotency import forget_old_answers
 from app.http.models import AnsweredRequest
 from app.jobs.kinds import JobKind, Recurring
 from app.jobs.models import Job
+from app.metering.tables import usage_metadata
+from app.metering.tally_functions import POSTGRES_FUNCTIONS
 
-METADATA: Mapping[str, sa.MetaData] = {"market": market_metadata, "usage": sa.MetaData()}
+METADATA: Mapping[str, sa.MetaData] = {"market": market_metadata, "usage": usage_metadata}
 
-EXTRA_DDL: Mapping[str, Mapping[str, Sequence[str]]] = {"market": {}, "usage": {}}
+EXTRA_DDL: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "market": LEDGER_TRIGGERS,
+    "usage": {"postgresql": POSTGRES_FUNCTIONS},
+}
 """Statements beside the tables, by store and dialect: functions that a driver calls."""
 
-TABLES = (AnsweredRequest, Job)
+TABLES = (AnsweredRequest, Job, LedgerTransfer, LedgerPosting)
 
 ROUTERS: tuple[ControllerRouterHandler, ...] = ()
 

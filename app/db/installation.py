@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from app.db.engine import make_engine, writing
-from app.db.session import commit, remember, rollback
+from app.db.session import commit, remember, rollback, store_away
 from app.kernel.actor import Actor
 from app.kernel.clock import Clock
 from app.kernel.refusals import Refusal
@@ -56,6 +58,21 @@ class Installation:
             raise
         finally:
             session.close()
+
+    @contextmanager
+    def usage_transaction(self, *, writes: bool = True) -> Iterator[Connection]:
+        """One transaction on the usage store, beside those of the tally.
+
+        Raises `Outage` when the store is away or the commit's outcome is unknown.
+        """
+        engine = writing(self.usage) if writes else self.usage
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except (DBAPIError, PoolTimeout) as error:
+            if isinstance(error, IntegrityError):
+                raise
+            raise store_away(error) from error
 
 
 def open_installation(settings: Settings, clock: Clock, keys: MasterKeys) -> Installation:

@@ -1,0 +1,114 @@
+"""Calls on their way to be settled, and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.metering.grants import Frame
+
+KEY_LIFE_US = 24 * 3600 * 1_000_000
+MAX_REPLAYS = 3
+
+
+class Outcome(StrEnum):
+    """What settling said to one call."""
+
+    POSTED = "posted"
+    """Counted and on disk: serve it."""
+    DUPLICATE = "duplicate"
+    """Its Idempotency-Key has posted before: serve it again, nothing was taken."""
+    KEY_REUSED = "key_reused"
+    """Its Idempotency-Key belongs to another request."""
+    KEY_SPENT = "key_spent"
+    """Its Idempotency-Key has been served again as often, or as long, as it may."""
+    OVER_LIMIT = "over_limit"
+    """It does not fit what is left; nothing was taken."""
+    STALE_WINDOW = "stale_window"
+    """Its windows do not hold `settled_at_us`: frame it anew at that moment."""
+    STALE_GRANT = "stale_grant"
+    """Its grant has other terms by now: load them and admit it anew."""
+    DEAD = "dead"
+    """The grant is not live, or not at this moment."""
+    VOIDED = "voided"
+    """The unit went back to its windows."""
+    NOT_FOUND = "not_found"
+    """There is no such event to void."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call to settle. Hashes are lower-case hex; `key_sha256` only with an Idempotency-Key.
+
+    `replay_until_us` is when its key stops giving the data again (0 without a key).
+    """
+
+    frame: Frame
+    event_id: str
+    at_us: int
+    units: int
+    operation: str
+    status: int
+    bytes: int
+    request_sha256: str
+    key_sha256: str | None = None
+    replay_until_us: int = 0
+
+
+class Settled(NamedTuple):
+    """What became of a call. `number` is 0 where no event speaks for it.
+
+    `used_units` are the counters of the call's frame, in its order, after the whole batch.
+    """
+
+    outcome: Outcome
+    event_id: str
+    number: int
+    settled_at_us: int
+    used_units: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """The taking back of a posted event whose data broke off on the way."""
+
+    grant_id: str
+    event_id: str
+    """The event to take back."""
+    void_event_id: str
+    """The id of the event that takes it back."""
+    at_us: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """What is remembered of an Idempotency-Key."""
+
+    event_id: str
+    number: int
+    request_sha256: str
+    replays: int
+    replay_until_us: int
+    expires_at_us: int
+
+    def answer(self, request_sha256: str, at_us: int) -> Outcome:
+        """What a further call under this key gets at `at_us`."""
+        if request_sha256 != self.request_sha256:
+            return Outcome.KEY_REUSED
+        if self.replays >= MAX_REPLAYS or at_us >= self.replay_until_us:
+            return Outcome.KEY_SPENT
+        return Outcome.DUPLICATE
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Calls that share one transaction, in order of arrival.
+
+    `again` says that an earlier try may have been committed unseen: a call whose event exists is
+    answered with it instead of being counted twice.
+    """
+
+    calls: tuple[Call, ...]
+    again: bool = False

@@ -1,0 +1,129 @@
+"""Settling: what becomes of a batch of calls, given how their grants and counters stand.
+
+Pure. The SQLite driver runs this between its reads and its writes; on PostgreSQL the function in
+`tally_functions.py` says the same, and `tests/vectors/settle.json` holds both to one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from app.metering.calls import KEY_LIFE_US, Batch, Call, KnownKey, Outcome, Settled
+from app.metering.grants import Counter, CounterKey, Frame
+
+
+@dataclass(slots=True)
+class GrantState:
+    """How a grant stands, under its lock."""
+
+    epoch: int
+    live: bool
+    starts_at_us: int
+    ends_at_us: int
+    last_number: int
+    last_settled_at_us: int
+
+
+KeyName = tuple[str, str]
+"""A grant's id and the hash of an Idempotency-Key."""
+
+
+@dataclass(slots=True)
+class Book:
+    """Everything that a batch is decided by; settling brings it up to date.
+
+    `earlier` are events of the batch's own calls that an earlier try has left behind.
+    """
+
+    states: dict[str, GrantState]
+    used: dict[CounterKey, int]
+    keys: dict[KeyName, KnownKey]
+    earlier: dict[tuple[str, str], Settled]
+    posted: list[tuple[Call, Settled]] = field(default_factory=list)
+    counted: dict[CounterKey, Counter] = field(default_factory=dict)
+    keys_changed: set[KeyName] = field(default_factory=set)
+
+
+def frames_of(batch: Batch) -> Iterable[Frame]:
+    """The batch's frames, each once, in order of arrival."""
+    return dict.fromkeys(call.frame for call in batch.calls)
+
+
+def settle(batch: Batch, book: Book) -> list[Settled]:
+    """Settle each call in order of arrival; notes in `book` what is to be written."""
+    answers = [_settle_one(call, book) for call in batch.calls]
+    used = {
+        frame: tuple(book.used.get(counter.key, 0) for counter in frame.counters)
+        for frame in frames_of(batch)
+    }
+    return [
+        answer._replace(used_units=used[call.frame])
+        for call, answer in zip(batch.calls, answers, strict=True)
+    ]
+
+
+def _settle_one(call: Call, book: Book) -> Settled:
+    frame = call.frame
+    if book.earlier and (earlier := book.earlier.get((frame.grant_id, call.event_id))):
+        return earlier
+    state = book.states.get(frame.grant_id)
+    if state is None or not state.live:
+        return Settled(Outcome.DEAD, call.event_id, 0, call.at_us)
+    at_us = max(call.at_us, state.last_settled_at_us)
+    if state.epoch != frame.epoch:
+        return Settled(Outcome.STALE_GRANT, call.event_id, 0, at_us)
+    if not state.starts_at_us <= at_us < state.ends_at_us:
+        return Settled(Outcome.DEAD, call.event_id, 0, at_us)
+    if call.key_sha256 is not None and (found := _by_key(call, book, at_us)) is not None:
+        return found
+    if (refused := _refused_by_counter(call, book, at_us)) is not None:
+        return Settled(refused, call.event_id, 0, at_us)
+    return _post(call, book, state, at_us)
+
+
+def _by_key(call: Call, book: Book, at_us: int) -> Settled | None:
+    """The answer that the call's Idempotency-Key gives; None when the key is new."""
+    assert call.key_sha256 is not None
+    name = (call.frame.grant_id, call.key_sha256)
+    known = book.keys.get(name)
+    if known is None or known.expires_at_us <= at_us:
+        return None
+    outcome = known.answer(call.request_sha256, at_us)
+    if outcome is Outcome.DUPLICATE:
+        book.keys[name] = replace(known, replays=known.replays + 1)
+        book.keys_changed.add(name)
+    return Settled(outcome, known.event_id, known.number, at_us)
+
+
+def _refused_by_counter(call: Call, book: Book, at_us: int) -> Outcome | None:
+    room = True
+    for counter in call.frame.counters:
+        if not counter.holds(at_us):
+            return Outcome.STALE_WINDOW
+        limit = counter.limit_units
+        if limit is not None and book.used[counter.key] + call.units > limit:
+            room = False
+    return None if room else Outcome.OVER_LIMIT
+
+
+def _post(call: Call, book: Book, state: GrantState, at_us: int) -> Settled:
+    state.last_number += 1
+    state.last_settled_at_us = at_us
+    for counter in call.frame.counters:
+        book.used[counter.key] += call.units
+        book.counted[counter.key] = counter
+    if call.key_sha256 is not None:
+        name = (call.frame.grant_id, call.key_sha256)
+        book.keys[name] = KnownKey(
+            event_id=call.event_id,
+            number=state.last_number,
+            request_sha256=call.request_sha256,
+            replays=0,
+            replay_until_us=min(call.replay_until_us, at_us + KEY_LIFE_US),
+            expires_at_us=at_us + KEY_LIFE_US,
+        )
+        book.keys_changed.add(name)
+    answer = Settled(Outcome.POSTED, call.event_id, state.last_number, at_us)
+    book.posted.append((call, answer))
+    return answer

@@ -1,0 +1,191 @@
+"""The usage store's tables. `grant_id` leads every key, so that they can be distributed by it.
+
+Core tables and no rows of an ORM: the hot path reads and writes them by plain SQL. Times are whole
+microseconds since the epoch (`…_us`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.db.changes import feed_tables
+from app.db.columns import IdText, JsonText, market_metadata
+
+usage_metadata = sa.MetaData(naming_convention=market_metadata.naming_convention)
+
+# A row that is updated with every batch: room on its page keeps its index entries still (HOT).
+_HOT: dict[str, Any] = {"postgresql_with": {"fillfactor": 50}}
+_CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+
+Hash = sa.String(64)
+
+
+def _id(name: str, *, primary_key: bool = False, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, IdText, primary_key=primary_key, nullable=nullable)
+
+
+def _int(
+    name: str, *, primary_key: bool = False, nullable: bool = False, default: str | None = None
+) -> sa.Column[int]:
+    return sa.Column(
+        name,
+        sa.BigInteger,
+        primary_key=primary_key,
+        nullable=nullable,
+        server_default=default,
+        autoincrement=False,
+    )
+
+
+grant_state = sa.Table(
+    "grant_state",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    _id("contract_id"),
+    _id("listing_id"),
+    _id("buyer_id"),
+    _id("provider_id"),
+    _int("epoch"),
+    sa.Column("live", sa.Boolean, nullable=False),
+    _int("starts_at_us"),
+    _int("ends_at_us"),
+    _int("last_number", default="0"),
+    _int("last_settled_at_us", default="0"),
+    _int("sealed_to", default="0"),
+    sa.CheckConstraint("epoch >= 1", name="epoch"),
+    sa.CheckConstraint("ends_at_us > starts_at_us", name="life"),
+    sa.CheckConstraint("last_number >= 0 AND last_settled_at_us >= 0", name="last"),
+    sa.CheckConstraint("sealed_to BETWEEN 0 AND last_number", name="sealed_to"),
+    sa.Index("ix_grant_state_buyer_id", "buyer_id"),
+    sa.Index("ix_grant_state_provider_id", "provider_id"),
+    sa.Index("ix_grant_state_contract_id", "contract_id"),
+    **_HOT,
+    **_CLUSTERED,
+)
+"""The lock of all calls on a grant, and the number of its last event."""
+
+grant_terms = sa.Table(
+    "grant_terms",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    _int("epoch", primary_key=True),
+    _id("plan_id"),
+    _id("version_id"),
+    sa.Column("terms_sha256", Hash, nullable=False),
+    sa.Column("compiled", JsonText, nullable=False),
+    _int("applied_at_us"),
+    sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
+    **_CLUSTERED,
+)
+"""Every compiled grant that was ever in force: an event's epoch says which terms admitted it."""
+
+usage_window = sa.Table(
+    "usage_window",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    sa.Column("meter", sa.String(10), primary_key=True),
+    sa.Column("kind", sa.String(10), primary_key=True),
+    _int("starts_at_us", primary_key=True),
+    _int("ends_at_us"),
+    _int("limit_units", nullable=True),
+    _int("used_units"),
+    sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
+    sa.CheckConstraint("kind IN ('day', 'month', 'quarter', 'year', 'contract')", name="kind"),
+    sa.CheckConstraint("meter IN ('call', 'row', 'byte', 'item')", name="meter"),
+    sa.CheckConstraint("ends_at_us > starts_at_us", name="bounds"),
+    sa.CheckConstraint("used_units >= 0", name="used"),
+    sa.CheckConstraint("limit_units IS NULL OR used_units <= limit_units", name="limit"),
+    **_HOT,
+    **_CLUSTERED,
+)
+"""Units used in one window. All quotas of one length share a counter; `limit_units` is the blocking
+limit that the last unit was admitted under, null where nothing blocks."""
+
+usage_event = sa.Table(
+    "usage_event",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    _int("number", primary_key=True),
+    _id("event_id"),
+    _int("epoch"),
+    sa.Column("kind", sa.String(10), nullable=False),
+    _int("voids", nullable=True),
+    _int("settled_at_us"),
+    sa.Column("meter", sa.String(10), nullable=False),
+    _int("units"),
+    sa.Column("operation", sa.String(10), nullable=False),
+    sa.Column("status", sa.SmallInteger, nullable=False),
+    _int("bytes"),
+    sa.Column("request_sha256", Hash, nullable=False),
+    # No foreign key: settling holds the state's row locked anyway, and each check would cost.
+    sa.UniqueConstraint("grant_id", "event_id"),
+    sa.CheckConstraint("number >= 1", name="number"),
+    sa.CheckConstraint("units >= 0 AND bytes >= 0", name="quantities"),
+    sa.CheckConstraint("status BETWEEN 100 AND 599", name="status"),
+    sa.CheckConstraint("meter IN ('call', 'row', 'byte', 'item')", name="meter"),
+    sa.CheckConstraint(
+        "(kind = 'posted' AND voids IS NULL) OR (kind = 'void' AND voids < number)", name="kind"
+    ),
+    # An event is taken back once; partial, so that the calls themselves pay nothing for it.
+    sa.Index(
+        "uq_usage_event_grant_id_voids",
+        "grant_id",
+        "voids",
+        unique=True,
+        sqlite_where=sa.text("voids IS NOT NULL"),
+        postgresql_where=sa.text("voids IS NOT NULL"),
+    ),
+    **_CLUSTERED,
+)
+"""One settled call, or the taking back of one; never updated, never deleted."""
+
+usage_key = sa.Table(
+    "usage_key",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    sa.Column("key_sha256", Hash, primary_key=True),
+    _id("event_id"),
+    _int("number"),
+    sa.Column("request_sha256", Hash, nullable=False),
+    _int("replays"),
+    _int("replay_until_us"),
+    _int("expires_at_us"),
+    sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
+    sa.CheckConstraint("replays >= 0", name="replays"),
+    sa.CheckConstraint("replay_until_us <= expires_at_us", name="until"),
+    sa.Index("ix_usage_key_expires_at_us", "expires_at_us"),
+    **_CLUSTERED,
+)
+"""An Idempotency-Key that has posted an event, for the day in which it is remembered."""
+
+usage_segment = sa.Table(
+    "usage_segment",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    _int("first_number", primary_key=True),
+    _int("last_number"),
+    sa.Column("root", Hash, nullable=False),
+    _int("sealed_at_us"),
+    _id("leaf_id", nullable=True),
+    sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
+    sa.CheckConstraint("first_number >= 1 AND last_number >= first_number", name="range"),
+    **_CLUSTERED,
+)
+"""Events n…m under one Merkle root; `leaf_id` is the audit leaf that carries it."""
+
+usage_period = sa.Table(
+    "usage_period",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    _int("closed_until_us", primary_key=True),
+    _int("first_number"),
+    _int("last_number"),
+    sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
+    sa.CheckConstraint("first_number >= 1 AND last_number >= first_number - 1", name="range"),
+    **_CLUSTERED,
+)
+"""What a closed period holds, as a range of numbers; an empty one ends before it begins."""
+
+feed_tables(usage_metadata)

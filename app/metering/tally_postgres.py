@@ -1,0 +1,252 @@
+"""The tally's PostgreSQL driver: one call of one function per batch, one round trip, autocommitted.
+
+When a batch's fate is unknown (the connection broke, the server was stopped), it is sent again on a
+new connection, marked `again`: under the grants' locks the function finds what the first try has
+committed. Only if that cannot be had in time are the calls told of an outage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import asyncpg
+import structlog
+
+from app.kernel.refusals import Outage
+from app.metering.calls import Batch, Call, KnownKey, Outcome, Settled, Void
+from app.metering.grants import Counter, CounterKey, Frame
+from app.metering.settling import frames_of
+
+CONNECT_TIMEOUT_S = 2.0
+COMMAND_TIMEOUT_S = 5.0
+RECOVERY_BOUND_S = 3.0
+RETRY_EVERY_S = 0.1
+# The function's plans are made once, perhaps while the tables are still empty: only ever by index.
+SESSION = {
+    "application_name": "zhigu-tally",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
+    "lock_timeout": "4000",
+    "statement_timeout": "4500",
+    "timezone": "UTC",
+}
+
+T = TypeVar("T")
+log = structlog.get_logger("tally")
+
+
+class PostgresDriver:
+    """One connection for one writer; it reconnects by itself."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: asyncpg.Connection | None = None
+        self._reader: asyncpg.Connection | None = None
+        self._reading = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Have a connection; raises `Outage` when there is none to be had."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+
+    async def settle(self, batch: Batch) -> list[Settled]:
+        """Settle `batch` in one transaction and wait for its commit."""
+        if not batch.calls:
+            return []
+        columns = _Columns(batch)
+        again = batch.again
+
+        async def settle(connection: asyncpg.Connection) -> Any:
+            nonlocal again
+            this_time, again = again, True
+            return await connection.fetchrow(_SETTLE, this_time, *columns.arguments())
+
+        return columns.answers(await self._until_known(settle))
+
+    async def void(self, void: Void) -> Settled:
+        """Take an event back; repeating it is harmless, so an unknown fate is simply repeated."""
+
+        async def take_back(connection: asyncpg.Connection) -> Any:
+            return await connection.fetchrow(
+                _VOID, void.grant_id, void.event_id, void.void_event_id, void.at_us, void.status
+            )
+
+        row = await self._until_known(take_back)
+        return Settled(Outcome(row[0]), row[1], row[2], row[3])
+
+    async def find_key(self, grant_id: str, key_sha256: str) -> KnownKey | None:
+        """What is remembered of an Idempotency-Key, on a connection of its own."""
+        async with self._reading:
+            for attempt in (1, 2):
+                try:
+                    if self._reader is None or self._reader.is_closed():
+                        self._reader = await self._connect()
+                    row = await self._reader.fetchrow(_KEY, grant_id, key_sha256)
+                except _UNKNOWN as error:
+                    await _drop(self._reader)
+                    self._reader = None
+                    if attempt == 2:
+                        raise _away() from error
+                else:
+                    return None if row is None else KnownKey(*row)
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for connection in (self._connection, self._reader):
+            await _drop(connection)
+        self._connection = self._reader = None
+
+    async def _until_known(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """`work`'s answer, tried again on a new connection while its fate is unknown."""
+        bound = time.monotonic() + RECOVERY_BOUND_S
+        while True:
+            try:
+                await self.begin()
+                assert self._connection is not None
+                return await work(self._connection)
+            except _UNKNOWN as error:
+                log.warning("usage store broke off", error=f"{type(error).__name__}: {error}"[:300])
+                await _drop(self._connection)
+                self._connection = None
+                if time.monotonic() > bound:
+                    raise _away() from error
+            except asyncpg.PostgresError as error:
+                if not isinstance(error, _ROLLED_BACK) or time.monotonic() > bound:
+                    raise Outage("The usage store refused the batch; try again.") from error
+            except Outage:
+                if time.monotonic() > bound:
+                    raise
+            await asyncio.sleep(RETRY_EVERY_S)
+
+    async def _connect(self) -> asyncpg.Connection:
+        try:
+            connection = await asyncpg.connect(
+                self._dsn,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=COMMAND_TIMEOUT_S,
+                server_settings=SESSION,
+            )
+            if await connection.fetchval("SHOW synchronous_commit") == "off":
+                # A billed call must be on disk before it is served, whatever the server's default.
+                await connection.execute("SET synchronous_commit = on")
+        except (*_UNKNOWN, asyncpg.PostgresError) as error:
+            raise _away() from error
+        return connection
+
+
+def _away() -> Outage:
+    return Outage("The usage store did not answer; try again.")
+
+
+async def _drop(connection: asyncpg.Connection | None) -> None:
+    if connection is not None and not connection.is_closed():
+        connection.terminate()
+
+
+# After these nobody can say whether the transaction was committed.
+_UNKNOWN: tuple[type[BaseException], ...] = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+)
+# After these it certainly was not, and another try may fare better.
+_ROLLED_BACK = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
+
+_SETTLE = f"SELECT * FROM usage_settle({', '.join(f'${n}' for n in range(1, 25))})"  # noqa: S608 - numbers only
+_VOID = "SELECT * FROM usage_void($1, $2, $3, $4, $5)"
+_KEY = """
+SELECT event_id, number, request_sha256, replays, replay_until_us, expires_at_us
+FROM usage_key WHERE grant_id = $1 AND key_sha256 = $2"""
+
+
+class _Columns:
+    """A batch as the arrays that the function takes, with every index from 1 as SQL counts."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._calls = batch.calls
+        frames = list(frames_of(batch))
+        grants = sorted({frame.grant_id for frame in frames})
+        self._grants = {grant_id: index for index, grant_id in enumerate(grants, 1)}
+        self._frames: dict[Frame, int] = {frame: index for index, frame in enumerate(frames, 1)}
+        self._links = [counter for frame in frames for counter in frame.counters]
+        keys = dict.fromkeys(counter.key for counter in self._links)
+        self._counters: dict[CounterKey, int] = {key: index for index, key in enumerate(keys, 1)}
+
+    def arguments(self) -> tuple[object, ...]:
+        """Everything after `p_again`, in the function's order."""
+        lasts = []
+        total = 0
+        for frame in self._frames:
+            total += len(frame.counters)
+            lasts.append(total)
+        firsts = [
+            last - len(frame.counters) + 1 for frame, last in zip(self._frames, lasts, strict=True)
+        ]
+        return (
+            list(self._grants),
+            [self._grants[frame.grant_id] for frame in self._frames],
+            [frame.epoch for frame in self._frames],
+            [frame.meter for frame in self._frames],
+            firsts,
+            lasts,
+            *_link_columns(self._links, self._counters),
+            [self._grants[key.grant_id] for key in self._counters],
+            [key.meter for key in self._counters],
+            [key.kind for key in self._counters],
+            [key.starts_at_us for key in self._counters],
+            *_call_columns(self._calls, self._frames),
+        )
+
+    def answers(self, row: Any) -> list[Settled]:
+        """The function's row as one answer per call."""
+        outcomes, events, numbers, settled, used = row
+        by_frame = {
+            frame: tuple(used[self._counters[counter.key] - 1] for counter in frame.counters)
+            for frame in self._frames
+        }
+        return [
+            Settled(_OUTCOMES[outcome], event_id, number, settled_at_us, by_frame[call.frame])
+            for call, outcome, event_id, number, settled_at_us in zip(
+                self._calls, outcomes, events, numbers, settled, strict=True
+            )
+        ]
+
+
+def _link_columns(links: list[Counter], counters: dict[CounterKey, int]) -> tuple[object, ...]:
+    return (
+        [counters[link.key] for link in links],
+        [link.ends_at_us for link in links],
+        [link.limit_units for link in links],
+    )
+
+
+def _call_columns(calls: tuple[Call, ...], frames: dict[Frame, int]) -> tuple[object, ...]:
+    return (
+        [frames[call.frame] for call in calls],
+        [call.event_id for call in calls],
+        [call.at_us for call in calls],
+        [call.units for call in calls],
+        [call.operation for call in calls],
+        [call.status for call in calls],
+        [call.bytes for call in calls],
+        [call.request_sha256 for call in calls],
+        [call.key_sha256 for call in calls],
+        [call.replay_until_us for call in calls],
+    )
+
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
