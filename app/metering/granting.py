@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +38,27 @@ def apply_grant(connection: sa.Connection, document: Mapping[str, Any], at_us: i
     )
     announce(connection, GRANT_TOPIC, grant.grant_id, at_us)
     return True
+
+
+def load_grant(connection: sa.Connection, grant_id: str) -> CompiledGrant | None:
+    """The grant as it is in force now; None when it was never applied."""
+    row = connection.execute(_IN_FORCE.where(grant_state.c.grant_id == grant_id)).one_or_none()
+    return None if row is None else compiled_from(row.compiled)
+
+
+def load_grants(connection: sa.Connection) -> Iterator[CompiledGrant]:
+    """Every grant as it is in force now, one after the other."""
+    for row in connection.execute(_IN_FORCE.execution_options(yield_per=500)):
+        yield compiled_from(row.compiled)
+
+
+_IN_FORCE = sa.select(grant_terms.c.compiled).join(
+    grant_state,
+    sa.and_(
+        grant_state.c.grant_id == grant_terms.c.grant_id,
+        grant_state.c.epoch == grant_terms.c.epoch,
+    ),
+)
 
 
 def _move_state(connection: sa.Connection, grant: CompiledGrant) -> bool:
