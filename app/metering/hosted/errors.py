@@ -1,0 +1,64 @@
+"""How hosted rows say no.
+
+Malformed
+└── QueryRefused      the query cannot be read                     400
+Refusal
+├── NotAcceptable     no format that Accept names is offered       406
+├── QueryTooSlow      the query takes longer than a call may       422
+└── AnswerTooLarge    the answer is larger than a call may be      422
+Outage
+├── HostedBusy        too many queries wait                        503
+└── FileAway          the version's file cannot be read            503
+"""
+
+from __future__ import annotations
+
+from app.kernel.refusals import Malformed, Outage, Refusal, RuleBroken
+
+
+class QueryRefused(Malformed):
+    """The query cannot be read: which parameter, and at which character of its decoded value."""
+
+    slug = "query-refused"
+    title = "Query not understood"
+
+    def __init__(self, detail: str, parameter: str, position: int = 0) -> None:
+        super().__init__(detail, parameter=parameter, position=position)
+        self.parameter = parameter
+        self.position = position
+
+
+class NotAcceptable(Refusal):
+    """None of the formats that the caller accepts is offered."""
+
+    status = 406
+    slug = "not-acceptable"
+    title = "Format not offered"
+
+
+class QueryTooSlow(RuleBroken):
+    """The query takes longer than one call may."""
+
+    slug = "query-too-slow"
+    title = "Query takes too long"
+
+
+class AnswerTooLarge(RuleBroken):
+    """The answer is larger than one call may be."""
+
+    slug = "answer-too-large"
+    title = "Answer too large"
+
+
+class HostedBusy(Outage):
+    """Too many queries wait for their turn."""
+
+    slug = "hosted-busy"
+    title = "Too many queries"
+
+
+class FileAway(Outage):
+    """The file of the version cannot be read; nothing is billed."""
+
+    slug = "file-away"
+    title = "Data not readable"
