@@ -106,6 +106,28 @@ def headline_price(plan: Plan) -> Decimal:
     )
 
 
+def can_cost(plan: Plan) -> bool:
+    """Whether anything in the plan could ever cost something."""
+    return any(_can_cost(charge) for charge in plan.charges)
+
+
+def _can_cost(charge: Charge) -> bool:
+    match charge:
+        case Fixed(amount=amount) | Minimum(amount=amount) | Package(price=amount):
+            return amount.amount_minor > 0
+        case PerUnit(unit_price=price):
+            return price.major > 0
+        case Graduated(tiers=tiers) | Volume(tiers=tiers):
+            return any(
+                tier.unit_price.major > 0 or (tier.flat is not None and tier.flat.amount_minor > 0)
+                for tier in tiers
+            )
+        case Included(then=then):
+            return _can_cost(then)
+        case Free() | Cap():
+            return False
+
+
 def _line(plan: Plan, place: int, charge: Charge, units: int) -> Line:
     included = 0
     model = str(charge.__struct_config__.tag)
