@@ -7,8 +7,23 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from litestar.types import ControllerRouterHandler
 
-from app.billing.ledger.models import LedgerPosting, LedgerTransfer
-from app.billing.ledger.triggers import LEDGER_TRIGGERS
+from app.accounts.models import (
+    Client,
+    Organisation,
+    Person,
+    SigningKey,
+    UsedNonce,
+    Verification,
+)
+from app.accounts.oauth.models import (
+    AuthorizationCode,
+    RevokedToken,
+    SignInFailures,
+    SignInSession,
+    TokenKey,
+)
+from app.billing import tables as billing_tables
+from app.billing.triggers import BILLING_TRIGGERS
 from app.db.columns import market_metadata
 from app.http.idempotency import forget_old_answers
 from app.http.models import AnsweredRequest
@@ -20,12 +35,18 @@ from app.metering.tally_functions import POSTGRES_FUNCTIONS
 METADATA: Mapping[str, sa.MetaData] = {"market": market_metadata, "usage": usage_metadata}
 
 EXTRA_DDL: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "market": LEDGER_TRIGGERS,
+    "market": BILLING_TRIGGERS,
     "usage": {"postgresql": POSTGRES_FUNCTIONS},
 }
 """Statements beside the tables, by store and dialect: functions that a driver calls."""
 
-TABLES = (AnsweredRequest, Job, LedgerTransfer, LedgerPosting)
+TABLES = (
+    AnsweredRequest,
+    Job,
+    *(Organisation, Verification, Client, Person, SigningKey, UsedNonce),
+    *(TokenKey, AuthorizationCode, SignInSession, SignInFailures, RevokedToken),
+    *(*billing_tables.TABLES),
+)
 
 ROUTERS: tuple[ControllerRouterHandler, ...] = ()
 

@@ -21,7 +21,8 @@ class Actor:
     """Who acts, for whom, and with what rights.
 
     `id` is a client's, person's or job's; `organisation_id` is None for jobs, the command line
-    and anonymous readers. `roles` are rights given by the organisation, `scopes` by the token.
+    and anonymous readers. `roles` are rights given by the organisation, `scopes` by the token,
+    which `token_id` names (its `jti`).
     """
 
     kind: ActorKind
@@ -30,6 +31,7 @@ class Actor:
     roles: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
     client_id: str | None = None
+    token_id: str | None = None
 
     def has_scope(self, scope: str) -> bool:
         """Whether the token carries `scope`."""

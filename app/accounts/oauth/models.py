@@ -1,0 +1,82 @@
+"""Rows: token keys, authorization codes, sign-ins and what was revoked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from app.accounts.models import SHA256_CHARS
+from app.db.columns import (
+    int_field,
+    long_text_field,
+    moment_field,
+    ref_field,
+    text_field,
+)
+
+
+class TokenKey(SQLModel, table=True):
+    """A key that signs access tokens; its private half is sealed, `kid` is its thumbprint."""
+
+    __tablename__ = "token_key"
+
+    kid: str = Field(sa_column=sa.Column(sa.String(43), primary_key=True))
+    public_x: str = text_field(43)
+    sealed_private: str = long_text_field()
+    created_at: datetime = moment_field(index=True)
+    retired_at: datetime | None = moment_field(nullable=True)
+
+
+class AuthorizationCode(SQLModel, table=True):
+    """A code that a person's consent gave to a client: good once, for a minute.
+
+    It is kept after its use, so that a second use is seen and takes back the token `jti`.
+    """
+
+    __tablename__ = "authorization_code"
+    __table_args__ = (sa.CheckConstraint("(used_at IS NULL) = (jti IS NULL)", name="used_at"),)
+
+    sha256: str = Field(sa_column=sa.Column(sa.String(SHA256_CHARS), primary_key=True))
+    client_id: str = ref_field("client.id")
+    person_id: str = ref_field("person.id")
+    redirect_uri: str = text_field(2000)
+    scope: str = text_field(1000)
+    code_challenge: str = text_field(43)
+    lapses_at: datetime = moment_field(index=True)
+    used_at: datetime | None = moment_field(nullable=True)
+    jti: str | None = text_field(43, nullable=True)
+
+
+class SignInSession(SQLModel, table=True):
+    """A browser in which a person is signed in, named by the SHA-256 of its cookie."""
+
+    __tablename__ = "sign_in_session"
+
+    sha256: str = Field(sa_column=sa.Column(sa.String(SHA256_CHARS), primary_key=True))
+    person_id: str = ref_field("person.id")
+    started_at: datetime = moment_field()
+    lapses_at: datetime = moment_field(index=True)
+    ended_at: datetime | None = moment_field(nullable=True)
+
+
+class SignInFailures(SQLModel, table=True):
+    """How often signing in failed for an email lately, whether or not anybody has it."""
+
+    __tablename__ = "sign_in_failures"
+
+    email_sha256: str = Field(sa_column=sa.Column(sa.String(SHA256_CHARS), primary_key=True))
+    count: int = int_field()
+    last_at: datetime = moment_field(index=True)
+    blocked_until: datetime | None = moment_field(nullable=True)
+
+
+class RevokedToken(SQLModel, table=True):
+    """An access token that was taken back before it lapsed."""
+
+    __tablename__ = "revoked_token"
+
+    jti: str = Field(sa_column=sa.Column(sa.String(43), primary_key=True))
+    revoked_at: datetime = moment_field()
+    lapses_at: datetime = moment_field(index=True)
