@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +39,7 @@ class HostedGrant:
 
     contract_id: str
     version_id: str
-    slug: str
+    file_stem: str
     path: str
     columns: tuple[Column, ...]
     row_filter: Expression | None
@@ -73,9 +74,9 @@ def hosted_grant_of(grant: CompiledGrant) -> HostedGrant:
     path = str(grant.file["path"])
     seen = repr((grant.version_id, path, granted, row_filter))
     view = hashlib.sha256(seen.encode()).hexdigest()
-    return HostedGrant(
-        grant.contract_id, grant.version_id, grant.slug, path, granted, row_filter, view
-    )
+    # The one watermark that CSV has a place for, outside the file.
+    stem = re.sub(r"[^A-Za-z0-9_-]", "_", f"{grant.slug}-{grant.contract_id}")
+    return HostedGrant(grant.contract_id, grant.version_id, stem, path, granted, row_filter, view)
 
 
 class HostedStore:
@@ -117,6 +118,7 @@ class HostedStore:
         Refuses with `NotAcceptable`, `QueryRefused`, `QueryTooSlow` or `AnswerTooLarge`; fails with
         `HostedBusy` or `FileAway`. Equal queries that come at once are run once.
         """
+        assert set(query.select) <= set(grant.columns), "parsed over another grant's columns"
         form = choose_format(accept)
         watermark = grant.contract_id if form is Format.PARQUET else ""
         key = (grant.view, form, query, watermark)
@@ -156,11 +158,7 @@ class HostedStore:
                 lambda connection: text_page(connection, query, grant.row_filter, file, form)
             )
         scratch = self._engine.scratch
-        watermark = {
-            "contract": grant.contract_id,
-            "listing": grant.slug,
-            "version": grant.version_id,
-        }
+        watermark = {"contract": grant.contract_id, "version": grant.version_id}
         return await self._engine.run(
             lambda connection: parquet_page(
                 connection, query, grant.row_filter, file, scratch, watermark
@@ -185,7 +183,7 @@ def _dressed(
     """The page with its headers; only JSON says inside where the next one starts."""
     if form is Format.JSON:
         return HostedAnswer(page.body, form.media_type, page.rows, cached, _JSON_HEADERS)
-    name = f'attachment; filename="{grant.slug}-{grant.contract_id}.{form.suffix}"'
+    name = f'attachment; filename="{grant.file_stem}.{form.suffix}"'
     headers: Headers = (
         (b"content-type", form.content_type),
         (b"content-disposition", name.encode("ascii")),

@@ -49,6 +49,13 @@ class Credential:
     parameter: tuple[str, str] | None = None
     traces: tuple[bytes, ...] = ()
 
+    def headers(self) -> list[tuple[str, str]]:
+        """The headers that replace the caller's; a packed answer would hide an echo, so none is."""
+        if self.header is None and self.parameter is None:
+            return []
+        plain = ("Accept-Encoding", "identity")
+        return [plain] if self.header is None else [plain, self.header]
+
     def add_to_query(self, query: str) -> str:
         """`query` with the credential's parameter, and without the caller's own of that name."""
         if self.parameter is None:

@@ -164,10 +164,9 @@ def _target(upstream: Upstream, request: UpstreamRequest, credential: Credential
 
 def _headers(request: UpstreamRequest, credential: Credential) -> list[tuple[str, str]]:
     headers = request_headers(request.headers)
-    if credential.header is None:
-        return headers
-    name = credential.header[0].lower()
-    return [pair for pair in headers if pair[0].lower() != name] + [credential.header]
+    replaced = credential.headers()
+    names = {name.lower() for name, _ in replaced}
+    return [pair for pair in headers if pair[0].lower() not in names] + replaced
 
 
 def _checked(response: aiohttp.ClientResponse, credential: Credential) -> OpenAnswer:

@@ -6,6 +6,7 @@ an upstream answers must not act on our origin, on the connection, or in our nam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from app.metering.upstream.errors import UpstreamFailed
@@ -15,6 +16,8 @@ Pairs = Sequence[tuple[bytes, bytes]]
 RESPONSE_HEADERS_MAX_BYTES = 32_000
 # How often one call may come through an installation such as ours before it is a loop.
 HOPS_MAX = 3
+
+_UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 _FORWARDED = frozenset(
     {b"accept", b"accept-encoding", b"accept-language", b"content-type", b"range"}
@@ -57,7 +60,7 @@ def request_headers(headers: Pairs) -> list[tuple[str, str]]:
 def response_headers(headers: Pairs) -> tuple[tuple[bytes, bytes], ...]:
     """The end-to-end headers of an answer that may reach the buyer, names in lower case.
 
-    Raises `UpstreamFailed` when they are too many bytes.
+    Raises `UpstreamFailed` when they are too many bytes, or hold one that no header may.
     """
     lowered = [(name.lower(), value) for name, value in headers]
     nominated = {
@@ -73,6 +76,9 @@ def response_headers(headers: Pairs) -> tuple[tuple[bytes, bytes], ...]:
         if name not in withheld and not name.startswith(_WITHHELD_PREFIXES)
     )
     if sum(len(name) + len(value) for name, value in passed) > RESPONSE_HEADERS_MAX_BYTES:
+        raise UpstreamFailed("headers")
+    # Our own server would refuse to send these, after the call was billed.
+    if any(_UNSENDABLE.search(value) for _, value in passed):
         raise UpstreamFailed("headers")
     return passed
 

@@ -39,10 +39,12 @@ class ProviderPools:
     @asynccontextmanager
     async def place(self, provider_id: str) -> AsyncIterator[aiohttp.ClientSession]:
         """The provider's session for the length of one call; raises `UpstreamBusy` when crowded."""
+        if provider_id not in self._pools:
+            await self._close_idle()
+        # No await from here to the count: what is looked up is not closed under our hands.
         pool = self._pools.get(provider_id)
         if pool is None:
-            await self._close_idle()
-            pool = self._pools.setdefault(provider_id, _Pool(self._new_session()))
+            pool = self._pools[provider_id] = _Pool(self._new_session())
         self._pools.move_to_end(provider_id)
         if pool.calls >= PROVIDER_CALLS_MAX:
             raise UpstreamBusy
@@ -60,9 +62,10 @@ class ProviderPools:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _close_idle(self) -> None:
-        idle = [key for key, pool in self._pools.items() if not pool.calls]
-        for key in idle[: max(0, len(self._pools) + 1 - POOLS_MAX)]:
-            await self._pools.pop(key).session.close()
+        spare = len(self._pools) + 1 - POOLS_MAX
+        idle = [key for key, pool in self._pools.items() if not pool.calls][: max(0, spare)]
+        for pool in [self._pools.pop(key) for key in idle]:
+            await pool.session.close()
 
     def _new_session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(

@@ -100,3 +100,12 @@ def test_a_listing_id_is_part_of_what_a_credential_is_remembered_by() -> None:
             await client.fetch(upstream_at(server.url, auth=auth, listing_id=LISTING + "b"), get())
 
     play_with_client(fixed(answer()), scenario)
+
+
+@pytest.mark.parametrize("kind", ["header", "query"])
+def test_with_a_credential_no_packed_answer_is_asked_for_in_which_an_echo_could_hide(
+    kind: str,
+) -> None:
+    auth = {"kind": kind, "name": "key", "sealed": sealed("s3cret-key-1")}
+    _, server = call(answer(), get(accept_encoding="gzip"), auth=auth)
+    assert headers_of(server.heads[0])["accept-encoding"] == "identity"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from dataclasses import replace
 
 import pytest
 
@@ -273,3 +274,21 @@ def test_failing_answers_to_one_buyer_do_not_cut_off_the_others() -> None:
             assert failed.value.reason == "status"
 
     play_with_client(fixed(answer(b"", "500 x")), scenario)
+
+
+def test_a_call_under_way_keeps_its_pool_when_another_provider_needs_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pools_module, "POOLS_MAX", 1)
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.1)
+        writer.write(answer(b"whole"))
+        await writer.drain()
+
+    async def scenario(client: UpstreamClient, server: RawServer) -> None:
+        upstreams = [replace(upstream_at(server.url), provider_id=f"org_{n}") for n in range(4)]
+        calls = [client.fetch(upstream, get()) for upstream in upstreams * 2]
+        assert {got.body for got in await asyncio.gather(*calls)} == {b"whole"}
+
+    play_with_client(slowly, scenario)

@@ -35,6 +35,8 @@ OK = b"HTTP/1.1 200 OK\r\n"
         OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
         OK + b"X: a\x00b\r\nContent-Length: 2\r\n\r\nab",
         OK + b"X : a\r\nContent-Length: 2\r\n\r\nab",
+        OK + b"X: a\x01b\r\nContent-Length: 2\r\n\r\nab",
+        OK + b"X: a\x7fb\r\nContent-Length: 2\r\n\r\nab",
         OK + b"X: " + b"a" * 100_000 + b"\r\nContent-Length: 2\r\n\r\nab",
         OK + b"".join(b"X-%d: a\r\n" % n for n in range(10_000)) + b"Content-Length: 2\r\n\r\nab",
         OK + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 8_000) for n in range(5)) + b"\r\n",
