@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.kernel.addresses import UpstreamUrl
 from app.kernel.sealing import MasterKeys
@@ -99,15 +99,7 @@ def upstream_at(url: str, **changes: object) -> Upstream:
 
 def unchecked(url: UpstreamUrl, upstream: Upstream) -> Upstream:
     """`upstream` at a URL that no registration would accept."""
-    return Upstream(
-        upstream.listing_id,
-        upstream.provider_id,
-        url,
-        upstream.credential,
-        upstream.timeout_s,
-        upstream.body_max_bytes,
-        upstream.methods,
-    )
+    return replace(upstream, url=url)
 
 
 def get(path: str = "/rows", query: str = "", **headers: str) -> UpstreamRequest:

@@ -193,15 +193,7 @@ def test_a_connection_is_kept_for_the_next_call_but_not_after_a_broken_one() -> 
 def test_two_providers_never_share_a_connection() -> None:
     async def scenario(client: UpstreamClient, server: RawServer) -> None:
         upstream = upstream_at(server.url)
-        other = type(upstream)(
-            upstream.listing_id,
-            "org_other",
-            upstream.url,
-            upstream.credential,
-            upstream.timeout_s,
-            upstream.body_max_bytes,
-            upstream.methods,
-        )
+        other = replace(upstream, provider_id="org_other")
         await client.fetch(upstream, get())
         await client.fetch(other, get())
         assert server.connections == 2
@@ -215,15 +207,7 @@ def test_pools_of_providers_that_are_not_in_use_are_closed(monkeypatch: pytest.M
     async def scenario(client: UpstreamClient, server: RawServer) -> None:
         upstream = upstream_at(server.url)
         for number in (1, 2, 3, 1):
-            copy = type(upstream)(
-                upstream.listing_id,
-                f"org_{number}",
-                upstream.url,
-                upstream.credential,
-                upstream.timeout_s,
-                upstream.body_max_bytes,
-                upstream.methods,
-            )
+            copy = replace(upstream, provider_id=f"org_{number}")
             await client.fetch(copy, get())
         assert server.connections == 4
 
