@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 import sqlalchemy as sa
 from litestar.types import ControllerRouterHandler
 
-from app.accounts.models import (
-    Client,
-    Organisation,
-    Person,
-    SigningKey,
-    UsedNonce,
-    Verification,
-)
-from app.accounts.oauth.models import (
-    AuthorizationCode,
-    RevokedToken,
-    SignInFailures,
-    SignInSession,
-    TokenKey,
-)
+from app.accounts import models as accounts_models
+from app.accounts.oauth import models as oauth_models
+from app.audit import models as audit_models
+from app.audit import routes as audit_routes
+from app.audit import tasks as audit_tasks
 from app.billing import tables as billing_tables
 from app.billing.triggers import BILLING_TRIGGERS
+from app.contracts import models as contracts_models
 from app.db.columns import market_metadata
+from app.http import models as http_models
 from app.http.idempotency import forget_old_answers
-from app.http.models import AnsweredRequest
+from app.jobs import models as jobs_models
 from app.jobs.kinds import JobKind, Recurring
-from app.jobs.models import Job
+from app.listings import models as listings_models
 from app.metering.tables import usage_metadata
 from app.metering.tally_functions import POSTGRES_FUNCTIONS
+from app.reports import readiness
 
 METADATA: Mapping[str, sa.MetaData] = {"market": market_metadata, "usage": usage_metadata}
 
@@ -38,20 +32,28 @@ EXTRA_DDL: Mapping[str, Mapping[str, Sequence[str]]] = {
     "market": BILLING_TRIGGERS,
     "usage": {"postgresql": POSTGRES_FUNCTIONS},
 }
-"""Statements beside the tables, by store and dialect: functions that a driver calls."""
+"""Statements beside the tables, by store and dialect: functions and triggers."""
 
-TABLES = (
-    AnsweredRequest,
-    Job,
-    *(Organisation, Verification, Client, Person, SigningKey, UsedNonce),
-    *(TokenKey, AuthorizationCode, SignInSession, SignInFailures, RevokedToken),
-    *(*billing_tables.TABLES),
+MODELS: tuple[ModuleType, ...] = (
+    jobs_models,
+    http_models,
+    audit_models,
+    accounts_models,
+    oauth_models,
+    listings_models,
+    contracts_models,
+    billing_tables,
 )
+"""Every module of the market store's rows: importing it fills `market_metadata`."""
 
-ROUTERS: tuple[ControllerRouterHandler, ...] = ()
+ROUTERS: tuple[ControllerRouterHandler, ...] = (
+    *readiness.ROUTERS,
+    *audit_routes.ROUTERS,
+)
 
 JOBS: tuple[JobKind, ...] = ()
 
 SCHEDULE: tuple[Recurring, ...] = (
     Recurring("idempotency.sweep", lambda _installation: 3600.0, forget_old_answers),
+    *audit_tasks.SCHEDULE,
 )

@@ -28,6 +28,14 @@ class Leaf(SQLModel, table=True):
     """
 
     __tablename__ = "audit_leaf"
+    __table_args__ = (
+        sa.Index(
+            "ix_audit_leaf_unnumbered",
+            "id",
+            sqlite_where=sa.text("number IS NULL"),
+            postgresql_where=sa.text("number IS NULL"),
+        ),
+    )
 
     id: str = id_field()
     number: int | None = int_field(nullable=True, unique=True)
