@@ -19,6 +19,7 @@ Refusal
     ├── LicenceRefused         terms that we cannot read or keep          422
     ├── FileRefused            the file is not the table it says it is    422
     ├── DeliveryDiffers        the listing is not delivered that way      422
+    ├── CredentialRefused      it could not be sent as it is              422 (upstreams.py)
     └── GatesFailed            the listing may not be published like this 422
 """
 
