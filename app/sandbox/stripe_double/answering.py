@@ -69,6 +69,7 @@ class Answering:
         fault = None
         try:
             demand_test_key(request.headers)
+            _demand_ascii(entry)
             entry["form"] = decode_form(request.form)
             fault = self._faults.take(request.method, request.path)
             status, body = await self._execute(entry, fault)
@@ -153,6 +154,14 @@ def demand_test_key(headers: Mapping[str, str]) -> None:
     else:
         return
     raise StripeRefusal(401, "invalid_request_error", message)
+
+
+def _demand_ascii(entry: Json) -> None:
+    """Refuse headers that could neither be kept nor sent back."""
+    for name in ("key", "account", "version"):
+        if not (entry[name] or "").isascii():
+            entry[name] = None if name == "key" else PLATFORM if name == "account" else API_VERSION
+            raise StripeRefusal(400, "invalid_request_error", "A header is not ASCII.")
 
 
 def _fail_before(fault: Fault | None) -> None:

@@ -117,3 +117,10 @@ def test_the_answer_names_the_request_and_the_version(double: RunningDouble) -> 
     assert answer.headers["Request-Id"].startswith("req_")
     assert answer.headers["Idempotency-Key"] == "k"
     assert answer.headers["Stripe-Version"] == "2026-01-28.clover"
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Stripe-Account", "Stripe-Version"])
+def test_a_header_that_is_not_ascii_is_refused(double: RunningDouble, name: str) -> None:
+    headers = {"Authorization": "Bearer sk_test_x", name: "\xe9"}
+    assert request("POST", f"{double.url}/v1/customers", headers=headers).status == 400
+    assert double.all_of("customer") == []
