@@ -16,6 +16,8 @@ from app.audit import tasks as audit_tasks
 from app.billing import tables as billing_tables
 from app.billing.triggers import BILLING_TRIGGERS
 from app.contracts import models as contracts_models
+from app.contracts import routes as contracts_routes
+from app.contracts import tasks as contracts_tasks
 from app.db.columns import market_metadata
 from app.http import models as http_models
 from app.http.idempotency import forget_old_answers
@@ -49,6 +51,7 @@ MODELS: tuple[ModuleType, ...] = (
 ROUTERS: tuple[ControllerRouterHandler, ...] = (
     *readiness.ROUTERS,
     *audit_routes.ROUTERS,
+    *contracts_routes.ROUTERS,
 )
 
 JOBS: tuple[JobKind, ...] = ()
@@ -56,4 +59,5 @@ JOBS: tuple[JobKind, ...] = ()
 SCHEDULE: tuple[Recurring, ...] = (
     Recurring("idempotency.sweep", lambda _installation: 3600.0, forget_old_answers),
     *audit_tasks.SCHEDULE,
+    *contracts_tasks.SCHEDULE,
 )

@@ -132,7 +132,7 @@ class Hold(SQLModel, table=True):
         sa_column=sa.Column(IdText, sa.ForeignKey("contract.id"), primary_key=True)
     )
     side: Side = Field(sa_column=sa.Column(EnumText(Side), primary_key=True))
-    reason: str = text_field(REASON_CHARS)
+    reason: str | None = text_field(REASON_CHARS, nullable=True)
     held_at: datetime = moment_field()
 
 

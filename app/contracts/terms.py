@@ -7,14 +7,17 @@ licence or tax elsewhere never touches what was signed. Dates name the first and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from app.contracts.errors import NotYourStep, TermsLapsed, TermsNotOffered
 from app.contracts.states import Side
 from app.kernel.canonical import canonical, sha256_hex
 from app.kernel.clock import day_after, day_start, local_day
+from app.listings.plans import Plan, plan_document, plan_from_document
 
 DOCUMENT_TYPE = "zhigu-terms"
 FORMAT = 1
@@ -56,12 +59,19 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class AgreedPlan:
+    """A plan with the quotas and rate that were agreed; id and number say what it began as."""
+
+    id: str
+    number: int
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Points:
     """What the two sides may still talk about."""
 
-    plan: Mapping[str, Any]
-    quotas: Sequence[Mapping[str, Any]]
-    rate: Mapping[str, int] | None
+    plan: AgreedPlan
     purpose: str
     channel: str
     starts_on: date
@@ -78,7 +88,7 @@ MAY_CHANGE: Mapping[Side, frozenset[str]] = {
     Side.PROVIDER: _BOTH | {"service_level", "liability"},
     Side.ALLIANCE: frozenset(),
 }
-assert MAY_CHANGE[Side.PROVIDER] == {field.name for field in fields(Points)}
+"""The changes that each side may propose: a point, or the quotas or rate of the plan."""
 
 
 def draft_terms(
@@ -125,9 +135,7 @@ def canonical_terms(document: Mapping[str, Any]) -> tuple[bytes, str]:
 def points_of(document: Mapping[str, Any]) -> Points:
     """The negotiable points of a document."""
     return Points(
-        plan=document["plan"],
-        quotas=document["quotas"],
-        rate=document["rate"],
+        plan=agreed_plan(document),
         purpose=document["purpose"],
         channel=document["channel"],
         starts_on=date.fromisoformat(document["starts_on"]),
@@ -137,11 +145,26 @@ def points_of(document: Mapping[str, Any]) -> Points:
     )
 
 
+def agreed_plan(document: Mapping[str, Any]) -> AgreedPlan:
+    """What the parties pay by, as the document freezes it."""
+    part = document["plan"]
+    return AgreedPlan(part["id"], part["number"], plan_from_document(part["document"]))
+
+
 def changed_points(points: Points, side: Side, changes: Mapping[str, Any]) -> Points:
-    """`points` as `side` changes them; refuses with `NotYourStep` what is not its to change."""
+    """`points` as `side` changes them; refuses with `NotYourStep` what is not its to change.
+
+    Another plan brings its own quotas and rate, unless they are changed with it.
+    """
     if foreign := sorted(set(changes) - MAY_CHANGE[side]):
         raise NotYourStep(f"The {side.value} may not change {foreign[0]}.", points=foreign)
-    return replace(points, **changes)
+    of_plan = {name: changes[name] for name in ("quotas", "rate") if name in changes}
+    others = {name: value for name, value in changes.items() if name not in of_plan}
+    points = replace(points, **others)
+    if not of_plan:
+        return points
+    plan = msgspec.structs.replace(points.plan.plan, **of_plan)
+    return replace(points, plan=replace(points.plan, plan=plan))
 
 
 def differences(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[str]:
@@ -182,9 +205,11 @@ def _party(party: Party) -> dict[str, str]:
 
 def _points(points: Points) -> dict[str, Any]:
     return {
-        "plan": dict(points.plan),
-        "quotas": [dict(quota) for quota in points.quotas],
-        "rate": None if points.rate is None else dict(points.rate),
+        "plan": {
+            "id": points.plan.id,
+            "number": points.plan.number,
+            "document": plan_document(points.plan.plan),
+        },
         "purpose": points.purpose,
         "channel": points.channel,
         "starts_on": points.starts_on.isoformat(),

@@ -14,6 +14,8 @@ from app.contracts.errors import NotYourStep, TermsLapsed, TermsNotOffered
 from app.contracts.states import Side
 from app.contracts.terms import (
     MAX_DAYS,
+    MAY_CHANGE,
+    AgreedPlan,
     Party,
     Points,
     Subject,
@@ -27,6 +29,9 @@ from app.contracts.terms import (
     points_of,
 )
 from app.kernel.canonical import NotCanonical
+from app.listings.charges import Free, PerUnit, UnitPrice
+from app.listings.errors import PlanRefused
+from app.listings.plans import Plan, Quota, Rate, WindowKind
 
 NOON = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)  # 12:00 in Shanghai
 
@@ -44,10 +49,16 @@ SUBJECT = Subject(
     enforced=("count",),
     legal_only=("attribute",),
 )
+PLAN = Plan(
+    name="按次",
+    currency="CNY",
+    charges=(PerUnit(unit_price=UnitPrice(amount="0.0125", currency="CNY")),),
+    quotas=(Quota(window=WindowKind.CONTRACT, limit_units=100),),
+    rate=Rate(per_second=50, burst=100),
+)
+FREE = Plan(name="免费", currency="CNY", charges=(Free(),), quotas=())
 POINTS = Points(
-    plan={"id": "pln_1", "charges": [{"model": "per_unit", "unit_price": "0.0125"}]},
-    quotas=[{"window": "contract", "limit_units": 100, "overage": "block"}],
-    rate={"per_second": 50, "burst": 100},
+    plan=AgreedPlan("pln_1", 1, PLAN),
     purpose="RESEARCH",
     channel="hosted",
     starts_on=date(2026, 11, 2),
@@ -71,7 +82,14 @@ def test_the_terms_hold_all_that_decides_about_access_and_money() -> None:
     }
     assert document["buyer"]["credit_code"] == "91500108MA5U0001XX"
     assert document["listing"]["content_hash"] == "ab" * 32
-    assert document["plan"]["charges"][0]["unit_price"] == "0.0125"
+    plan = document["plan"]
+    assert (plan["id"], plan["number"]) == ("pln_1", 1)
+    assert plan["document"]["charges"] == [
+        {"model": "per_unit", "unit_price": {"amount": "0.0125", "currency": "CNY"}}
+    ]
+    assert plan["document"]["quotas"] == [
+        {"window": "contract", "limit_units": 100, "overage": "block"}
+    ]
     assert document["vat"] == {"rate": "0.06", "prices": "exclusive"}
     assert document["alliance_fee"] == {"rate": "0.075", "of": "net"}
     assert (document["starts_on"], document["ends_on"]) == ("2026-11-02", "2027-11-01")
@@ -102,12 +120,12 @@ def test_what_has_no_one_canonical_form_never_becomes_terms(change: dict[str, An
 
 def test_points_survive_the_document() -> None:
     assert points_of(draft()) == POINTS
-    assert points_of(draft(replace(POINTS, rate=None))).rate is None
+    assert points_of(json.loads(canonical_terms(draft())[0])) == POINTS
 
 
 CHANGES: dict[str, Any] = {
-    "plan": {"id": "pln_2", "charges": []},
-    "quotas": [],
+    "plan": AgreedPlan("pln_2", 2, FREE),
+    "quotas": (Quota(window=WindowKind.DAY, limit_units=5),),
     "rate": None,
     "purpose": "INDUSTRY",
     "channel": "file",
@@ -119,14 +137,16 @@ CHANGES: dict[str, Any] = {
 
 
 def test_every_point_has_a_change_in_this_test() -> None:
-    assert set(CHANGES) == {field.name for field in fields(Points)}
+    assert set(CHANGES) == {field.name for field in fields(Points)} | {"quotas", "rate"}
+    assert set(CHANGES) == MAY_CHANGE[Side.PROVIDER]
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_either_side_changes_its_points_and_the_difference_names_them(name: str) -> None:
     change = {name: CHANGES[name]}
     changed = changed_points(POINTS, Side.PROVIDER, change)
-    assert differences(draft(), draft(changed, number=2)) == [name]
+    part = "plan" if name in ("quotas", "rate") else name
+    assert differences(draft(), draft(changed, number=2)) == [part]
     if name in ("service_level", "liability"):
         with pytest.raises(NotYourStep):
             changed_points(POINTS, Side.BUYER, change)
@@ -134,6 +154,23 @@ def test_either_side_changes_its_points_and_the_difference_names_them(name: str)
         assert changed_points(POINTS, Side.BUYER, change) == changed
     with pytest.raises(NotYourStep):
         changed_points(POINTS, Side.ALLIANCE, change)
+
+
+def test_new_quotas_keep_the_price_and_another_plan_brings_its_own() -> None:
+    quotas = CHANGES["quotas"]
+    changed = changed_points(POINTS, Side.BUYER, {"quotas": quotas, "rate": None})
+    assert changed.plan.plan.charges == PLAN.charges
+    assert (changed.plan.plan.quotas, changed.plan.plan.rate) == (quotas, None)
+    other = changed_points(changed, Side.PROVIDER, {"plan": CHANGES["plan"]})
+    assert other.plan.plan == FREE
+    both = changed_points(POINTS, Side.PROVIDER, {"plan": CHANGES["plan"], "quotas": quotas})
+    assert both.plan.plan.quotas == quotas
+
+
+def test_quotas_that_no_plan_could_have_are_refused() -> None:
+    twice = (Quota(window=WindowKind.DAY, limit_units=5),) * 2
+    with pytest.raises(PlanRefused):
+        changed_points(POINTS, Side.BUYER, {"quotas": twice})
 
 
 def test_both_days_are_included_by_the_calendar_of_shanghai() -> None:

@@ -135,7 +135,7 @@ def create_contracts() -> None:
         "contract_hold",
         sa.Column("contract_id", IdText, nullable=False),
         sa.Column("side", ENUM, nullable=False),
-        sa.Column("reason", sa.String(500), nullable=False),
+        sa.Column("reason", sa.String(500), nullable=True),
         sa.Column("held_at", UtcMoment, nullable=False),
         sa.PrimaryKeyConstraint("contract_id", "side", name=op.f("pk_contract_hold")),
         sa.ForeignKeyConstraint(

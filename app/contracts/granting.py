@@ -1,0 +1,164 @@
+"""Granting: from signed terms to the right to call, told to metering as one compiled document.
+
+The grant is compiled from the bytes that both signed. Only where the data lie is read elsewhere:
+the file of the frozen version, and the upstream's present address and sealed credential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from app.audit.recording import record
+from app.contracts.bounds import licence_of, moments_under
+from app.contracts.models import Contract, DataGrant
+from app.contracts.queries import signed_terms
+from app.contracts.sources import file_source, upstream_source
+from app.contracts.states import LIVING, ContractState
+from app.contracts.terms import agreed_plan
+from app.db.locks import get_or_refuse
+from app.jobs.queue import enqueue
+from app.kernel.clock import epoch_us
+from app.kernel.ids import new_id
+from app.listings.licences import EnforcedTerms, enforceable
+from app.listings.plans import Overage, Plan, WindowKind
+
+
+def open_grant(session: Session, contract: Contract) -> DataGrant:
+    """The grant of a contract that has just been signed."""
+    grant = DataGrant(
+        id=new_id("grt"),
+        contract_id=contract.id,
+        listing_id=contract.listing_id,
+        buyer_id=contract.buyer_id,
+        epoch=1,
+        live=True,
+    )
+    session.add(grant)
+    session.flush()
+    _tell(session, contract, grant)
+    return grant
+
+
+def change_grant(session: Session, contract: Contract) -> DataGrant:
+    """Bring the grant in line with its contract's state: a new epoch, which metering must learn."""
+    grant = session.exec(
+        select(DataGrant)
+        .where(DataGrant.contract_id == contract.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    active = contract.state is ContractState.ACTIVE
+    grant.epoch += 1
+    grant.live = active
+    grant.reason = None if active else contract.state
+    session.flush()
+    _tell(session, contract, grant)
+    return grant
+
+
+def refresh_grants(session: Session, listing_id: str) -> int:
+    """Tell metering anew of every living grant on a listing whose data have moved; how many."""
+    contracts = session.exec(
+        select(Contract)
+        .where(Contract.listing_id == listing_id, col(Contract.state).in_(LIVING))
+        .order_by(col(Contract.id))
+        .with_for_update()
+    ).all()
+    for contract in contracts:
+        change_grant(session, contract)
+    return len(contracts)
+
+
+def compiled_grant(session: Session, grant_id: str) -> dict[str, Any]:
+    """What metering needs to know of a grant, as plain JSON values."""
+    grant = get_or_refuse(session, DataGrant, grant_id)
+    contract = session.get_one(Contract, grant.contract_id)
+    terms = signed_terms(session, contract)
+    document = terms.document
+    starts_at, ends_at = moments_under(document)
+    return {
+        "grant_id": grant.id,
+        "contract_id": contract.id,
+        "buyer_id": contract.buyer_id,
+        "provider_id": contract.provider_id,
+        "terms_sha256": terms.sha256,
+        "epoch": grant.epoch,
+        "live": grant.live,
+        "reason": None if grant.reason is None else grant.reason.value,
+        "starts_at_us": epoch_us(starts_at),
+        "ends_at_us": epoch_us(ends_at),
+        **compiled_terms(document),
+        "file": file_source(session, contract.version_id),
+        "upstream": upstream_source(session, contract.version_id),
+    }
+
+
+def compiled_terms(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a compiled grant that stands in the signed terms. Pure."""
+    agreed = agreed_plan(document)
+    plan = agreed.plan
+    licence = enforceable(licence_of(document))
+    statuses = plan.billable_statuses
+    return {
+        "listing_id": document["listing"]["id"],
+        "slug": document["listing"]["slug"],
+        "version_id": document["listing"]["version_id"],
+        "plan_id": agreed.id,
+        "delivery": document["listing"]["delivery"],
+        "purpose": document["purpose"],
+        "purposes_allowed": list(licence.purposes),
+        "channels_allowed": [name for name in (document["channel"],) if name in licence.channels],
+        "columns": None if licence.columns is None else list(licence.columns),
+        "row_filter": None,
+        "meter": plan.meter.value,
+        "billable_statuses": None if statuses is None else list(statuses),
+        "windows": _windows(plan, licence),
+        "rate": None
+        if plan.rate is None
+        else {"per_second": plan.rate.per_second, "burst": plan.rate.burst},
+    }
+
+
+def _windows(plan: Plan, licence: EnforcedTerms) -> list[dict[str, Any]]:
+    windows = [
+        {
+            "name": f"quota-{place}",
+            "window": quota.window.value,
+            "limit_units": quota.limit_units,
+            "overage": quota.overage.value,
+        }
+        for place, quota in enumerate(plan.quotas)
+    ]
+    if licence.count is not None:
+        windows.append(
+            {
+                "name": "licence-count",
+                "window": WindowKind.CONTRACT.value,
+                "limit_units": licence.count,
+                "overage": Overage.BLOCK.value,
+            }
+        )
+    return windows
+
+
+def _tell(session: Session, contract: Contract, grant: DataGrant) -> None:
+    """A leaf and a job for each epoch, in the transaction that made it."""
+    record(
+        session,
+        "grant:opened" if grant.epoch == 1 else "grant:changed",
+        grant.id,
+        organisations=(contract.buyer_id, contract.provider_id),
+        contract_id=contract.id,
+        epoch=grant.epoch,
+        live=grant.live,
+        reason=None if grant.reason is None else grant.reason.value,
+    )
+    enqueue(
+        session,
+        "grant.apply",
+        dedupe_key=f"grant.apply:{grant.id}:{grant.epoch}",
+        grant_id=grant.id,
+    )
