@@ -80,13 +80,21 @@ def write_book(connection: sqlite3.Connection, book: Book) -> None:
                 for call, answer in book.posted
             ],
         )
-        for key, counter in book.counted.items():
-            connection.execute(
-                _COUNT, (*key, counter.ends_at_us, counter.limit_units, book.used[key])
-            )
-        for grant_id in {call.frame.grant_id for call, _ in book.posted}:
-            state = book.states[grant_id]
-            connection.execute(_MOVE, (state.last_number, state.last_settled_at_us, grant_id))
+        connection.executemany(
+            _COUNT,
+            [
+                (*key, counter.ends_at_us, counter.limit_units, book.used[key])
+                for key, counter in book.counted.items()
+            ],
+        )
+        moved = {call.frame.grant_id: book.states[call.frame.grant_id] for call, _ in book.posted}
+        connection.executemany(
+            _MOVE,
+            [
+                (state.last_number, state.last_settled_at_us, grant_id)
+                for grant_id, state in moved.items()
+            ],
+        )
     for name in book.keys_changed:
         known = book.keys[name]
         connection.execute(
