@@ -1,8 +1,9 @@
-"""Main: compose the parts of wiring into the one Litestar application."""
+"""Main: compose the parts of wiring into the one application."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlmodel import Session
 from app.db.installation import Installation
 from app.http.authenticating import AuthenticationMiddleware, Authenticator
 from app.http.decoding import StrictBody
-from app.http.docs import openapi_config
+from app.http.docs import openapi_config, schema_handler
 from app.http.fronting import FrontMiddleware
 from app.http.parameters import check_query
 from app.http.problems import EXCEPTION_HANDLERS
@@ -22,19 +23,22 @@ from app.http.request_state import state_of
 from app.http.transacting import TransactionMiddleware
 from app.kernel.actor import Actor
 
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
 
 def create_app(
     installation: Installation,
     authenticator: Authenticator,
     routers: Sequence[ControllerRouterHandler],
     foreign_paths: Mapping[str, Any] = MappingProxyType({}),
+    lifespan: Sequence[Lifespan] = (),
 ) -> Litestar:
     """The application that serves `routers` for `installation`.
 
     `foreign_paths` are OpenAPI path items of parts that the router does not see.
     """
     return Litestar(
-        route_handlers=list(routers),
+        route_handlers=[*routers, schema_handler(foreign_paths)],
         middleware=[
             FrontMiddleware(),
             AuthenticationMiddleware(authenticator),
@@ -50,8 +54,9 @@ def create_app(
         dto=StrictBody,
         return_dto=None,
         request_max_body_size=installation.settings.body_max_bytes,
-        openapi_config=openapi_config(installation.settings.public_url, foreign_paths),
+        openapi_config=openapi_config(installation.settings.public_url),
         logging_config=None,
+        lifespan=list(lifespan),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -15,41 +14,15 @@ from pathlib import Path
 
 import structlog
 
-from app.db.installation import Installation, open_installation
 from app.http.draining import FLAG_VARIABLE
-from app.http.logs import configure_logs
-from app.kernel.clock import SystemClock
-from app.kernel.sealing import load_master_keys
-from app.settings import Settings, load_settings
+from app.opening import DIE_WITH_PARENT, open_home, prepare_process
+from app.settings import load_settings
 
-DIE_WITH_PARENT = "ZHIGU_DIE_WITH_PARENT"
-SWITCH_INTERVAL_S = 5e-5
 GRACE_S = 15.0
 MIN_UPTIME_S = 2.0
 MAX_QUICK_DEATHS = 3
-_PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger("serving")
-
-
-class NotInitialised(Exception):
-    """There is no installation at `home`: `zhigu init` makes one."""
-
-
-def open_home(settings: Settings) -> Installation:
-    """The installation that `zhigu init` made at `settings.home`."""
-    try:
-        keys = load_master_keys(settings.home / "master.keys")
-    except FileNotFoundError as error:
-        raise NotInitialised(f"{settings.home} is not initialised: run `zhigu init`") from error
-    return open_installation(settings, SystemClock(), keys)
-
-
-def prepare_process() -> None:
-    """What every serving process does first: logs, and the promise to end when its parent does."""
-    configure_logs()
-    if os.environ.get(DIE_WITH_PARENT) and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def run_server(host: str, port: int, workers: int) -> None:

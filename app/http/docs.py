@@ -9,13 +9,16 @@ from typing import Any
 
 from litestar import Request, Response, Router, get
 from litestar.datastructures import ResponseHeader
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 
 from app.kernel.refusals import RowNotFound
 
+NO_TRANSACTION = {"no_transaction": True}
+JSON = "application/json"
 STATIC = Path(__file__).parent / "static"
 ASSETS: Mapping[str, tuple[Path, str]] = {
     "swagger-ui-bundle.js": (STATIC / "vendor/swagger-ui/swagger-ui-bundle.js", "text/javascript"),
@@ -52,35 +55,35 @@ Times are RFC 3339 in UTC. Money is `{amount_minor, currency}`. Errors are probl
 """
 
 
-class Schema(JsonRenderPlugin):
-    """The document, with the operations that the router cannot see (the gateway's)."""
-
-    def __init__(self, foreign_paths: Mapping[str, Any]) -> None:
-        super().__init__(path="/openapi.json")
-        self._foreign_paths = foreign_paths
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The document as JSON."""
-        paths = {**openapi_schema.get("paths", {}), **self._foreign_paths}
-        return self.render_json(request, {**openapi_schema, "paths": paths})
-
-
 class DocsPage(OpenAPIRenderPlugin):
     """The page that shows the document."""
 
     def __init__(self) -> None:
-        super().__init__(path="/docs", favicon="", style="")
+        super().__init__(path="/", favicon="", style="")
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """A page that fetches everything it needs from this server."""
         return PAGE
 
 
+def schema_handler(foreign_paths: Mapping[str, Any]) -> HTTPRouteHandler:
+    """The handler of `/openapi.json`; `foreign_paths` are path items of what no router sees."""
+
+    @get("/openapi.json", include_in_schema=False, sync_to_thread=False, opt=NO_TRANSACTION)
+    def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """The OpenAPI 3.1 document."""
+        schema = request.app.openapi_schema.to_schema()
+        document = {**schema, "paths": {**schema.get("paths", {}), **foreign_paths}}
+        return Response(OpenAPIRenderPlugin.render_json(request, document), media_type=JSON)
+
+    return openapi_json
+
+
 @get(
-    "/docs/assets/{name:str}",
+    "/assets/{name:str}",
     include_in_schema=False,
     sync_to_thread=False,
-    opt={"no_transaction": True},
+    opt=NO_TRANSACTION,
 )
 def docs_asset(name: FromPath[str]) -> Response[bytes]:
     """A vendored file of the docs page."""
@@ -92,17 +95,17 @@ def docs_asset(name: FromPath[str]) -> Response[bytes]:
     )
 
 
-def openapi_config(public_url: str, foreign_paths: Mapping[str, Any]) -> OpenAPIConfig:
-    """How Litestar describes the API; `foreign_paths` are OpenAPI path items of mounted parts."""
+def openapi_config(public_url: str) -> OpenAPIConfig:
+    """How Litestar describes the API, and where its page is."""
     return OpenAPIConfig(
         title="Zhigu",
         version=version("zhigu"),
         description=DESCRIPTION,
-        path="/",
+        path="/docs",
         use_handler_docstrings=True,
-        render_plugins=[Schema(foreign_paths), DocsPage()],
+        render_plugins=[DocsPage()],
         openapi_router=Router(
-            "/",
+            "/docs",
             route_handlers=[docs_asset],
             include_in_schema=False,
             response_headers=[ResponseHeader(name="content-security-policy", value=POLICY)],

@@ -36,7 +36,7 @@ def check_query(request: Request[Any, Any, Any]) -> None:
 def _query_names(handler: HTTPRouteHandler) -> frozenset[str]:
     fields = handler.parsed_fn_signature.parameters
     return frozenset(
-        definition.query or name
+        definition.name or name
         for name, field in fields.items()
         if isinstance(definition := field.kwarg_definition, QueryParameter)
     )

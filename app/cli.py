@@ -1,0 +1,230 @@
+"""The `zhigu` command: data to stdout, progress to stderr, exit code 0 only when it worked."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from app.kernel.jwk import SigningKey
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Zhigu (智谷): a paid-use data alliance, from licence term to payout.
+
+    The installation lives at $ZHIGU_HOME (default ./var).
+    """
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def init(as_json: bool) -> None:
+    """Create and migrate the stores, the keys and the operator's first client.
+
+    Safe to repeat: what exists is kept, and the secret is printed only when it is made.
+    """
+    from app.initialising import initialise
+
+    result = initialise(_settings())
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    click.echo(f"home              {result['home']}")
+    click.echo(f"admin_client_id   {result['admin_client_id']}")
+    if result["admin_client_secret"]:
+        click.echo(f"admin_client_secret {result['admin_client_secret']}   (shown once)")
+
+
+@main.command()
+def migrate() -> None:
+    """Bring both stores to the newest shape."""
+    from app.initialising import migrate_stores
+
+    migrate_stores(_settings())
+    click.echo("both stores are current", err=True)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--no-jobs", is_flag=True, help="Do not start a worker for background jobs.")
+@click.option("--alone", is_flag=True, hidden=True)
+def serve(host: str, port: int, workers: int, no_jobs: bool, alone: bool) -> None:
+    """Serve HTTP, with one worker for background jobs beside it."""
+    from app.opening import open_home
+    from app.serving import Child, Supervisor, run_server, zhigu_command
+
+    if alone:
+        run_server(host, port, workers)
+        return
+    settings = _settings()
+    open_home(settings)
+    bind = ("--host", host, "--port", str(port), "--workers", str(workers))
+    children = [Child("server", zhigu_command("serve", "--alone", *bind))]
+    if not no_jobs:
+        children.append(Child("worker", zhigu_command("work")))
+    flag = settings.home / f"draining.{os.getpid()}"
+    supervisor = Supervisor(children, flag, settings.drain_delay_s)
+    supervisor.start()
+    click.echo(f"serving on http://{host}:{port}", err=True)
+    sys.exit(supervisor.run())
+
+
+@main.command()
+def work() -> None:
+    """Run background jobs until told to stop."""
+    from app.serving import run_worker
+
+    run_worker()
+
+
+@main.group()
+def keys() -> None:
+    """Signing keys of an organisation; the private half never reaches the server."""
+
+
+@keys.command("new")
+@click.argument("file", type=click.Path(path_type=Path))
+def keys_new(file: Path) -> None:
+    """Make an Ed25519 key in FILE (mode 0600) and print its public half as a JWK."""
+    from app.kernel.jwk import new_key_file
+
+    try:
+        public = new_key_file(file)
+    except FileExistsError as error:
+        raise click.ClickException(f"{file} exists; it is not overwritten") from error
+    click.echo(json.dumps(public.jwk))
+
+
+@keys.command("prove")
+@click.option("--key", "key_file", required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument("organisation")
+@click.argument("nonce")
+def keys_prove(key_file: Path, organisation: str, nonce: str) -> None:
+    """Print the proof of possession that registering a key asks for; NONCE is its `nonce`."""
+    from app.kernel.canonical import canonical
+    from app.kernel.clock import SystemClock
+    from app.kernel.jws import KEY_PROOF_TYPE, sign_compact
+
+    payload = canonical({"organisation": organisation, "nonce": nonce})
+    key = _key(key_file)
+    click.echo(sign_compact(key, payload, typ=KEY_PROOF_TYPE, at=SystemClock().now()))
+
+
+@main.command()
+@click.option("--key", "key_file", required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument("terms", type=click.File("rb"))
+def sign(key_file: Path, terms: Any) -> None:
+    """Print a detached JWS over the canonical bytes of TERMS (a file, or - for standard input)."""
+    from app.kernel.canonical import canonical
+    from app.kernel.clock import SystemClock
+    from app.kernel.jws import TERMS_TYPE, sign_detached
+
+    content = terms.read()
+    try:
+        is_canonical = canonical(json.loads(content)) == content
+    except ValueError as error:
+        raise click.ClickException(f"TERMS is not a terms document: {error}") from error
+    if not is_canonical:
+        raise click.ClickException(
+            "TERMS is not in canonical form: sign the bytes as they were served"
+        )
+    click.echo(sign_detached(_key(key_file), content, typ=TERMS_TYPE, at=SystemClock().now()))
+
+
+@main.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--vkey", required=True, help="The log's verifier key, from a source you trust.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is proven as JSON.")
+def verify(file: Any, vkey: str, as_json: bool) -> None:
+    """Check an exported receipt offline; a key inside the file is never trusted."""
+    from app.audit.verifying import ReceiptInvalid, verify_receipt
+
+    try:
+        proven = verify_receipt(file.read(), vkey)
+    except ReceiptInvalid as error:
+        raise click.ClickException(f"the receipt does not hold: {error}") from error
+    facts = {
+        "origin": proven.origin,
+        "leaf": proven.number,
+        "tree_size": proven.tree_size,
+        "recorded": proven.leaf,
+        "event": proven.event,
+    }
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+    else:
+        click.echo(f"it holds: leaf {proven.number} of {proven.tree_size} in {proven.origin}")
+        click.echo(json.dumps(proven.event or proven.leaf, ensure_ascii=False, indent=2))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
+def fsck(as_json: bool) -> None:
+    """Check every invariant on the live stores, read-only; exit 1 when one is broken."""
+    from app.opening import open_home
+    from app.reports.fsck import check_everything
+
+    problems = list(check_everything(open_home(_settings())))
+    if as_json:
+        click.echo(json.dumps([{"group": p.group, "problem": p.text} for p in problems]))
+    else:
+        for problem in problems:
+            click.echo(f"{problem.group}: {problem.text}")
+        click.echo("broken" if problems else "every invariant holds", err=True)
+    sys.exit(1 if problems else 0)
+
+
+@main.command()
+@click.argument("any_id")
+@click.option("--json", "as_json", is_flag=True, help="Print the chain as JSON.")
+def inspect(any_id: str, as_json: bool) -> None:
+    """Walk the chain of a sale from any id in it: licence, contract, calls, invoice, payout."""
+    from app.kernel.refusals import RowNotFound
+    from app.opening import open_home
+    from app.reports.inspecting import inspect_any
+
+    try:
+        sales = inspect_any(open_home(_settings()), any_id)
+    except RowNotFound as error:
+        raise click.ClickException(f"{any_id} belongs to no sale") from error
+    if as_json:
+        links = [
+            [{"id": link.id, "kind": link.kind, "facts": link.facts} for link in sale.links]
+            for sale in sales
+        ]
+        click.echo(json.dumps(links, ensure_ascii=False))
+        return
+    for sale in sales:
+        for link in sale.links:
+            facts = ", ".join(f"{k}={v}" for k, v in link.facts.items() if k != "licence")
+            click.echo(f"{link.kind:<13} {link.id}  {facts}")
+
+
+def _key(path: Path) -> SigningKey:
+    from app.kernel.jwk import JoseInvalid, load_key_file
+
+    try:
+        return load_key_file(path)
+    except JoseInvalid as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _settings(**overrides: Any) -> Settings:
+    try:
+        return load_settings(**overrides)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

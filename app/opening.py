@@ -1,0 +1,37 @@
+"""Opening: what every process does first, and the installation that its environment names."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+from app.db.installation import Installation, open_installation
+from app.http.logs import configure_logs
+from app.kernel.clock import SystemClock
+from app.kernel.sealing import load_master_keys
+from app.settings import Settings
+
+DIE_WITH_PARENT = "ZHIGU_DIE_WITH_PARENT"
+_PR_SET_PDEATHSIG = 1
+
+
+class NotInitialised(Exception):
+    """There is no installation at `home`: `zhigu init` makes one."""
+
+
+def open_home(settings: Settings) -> Installation:
+    """The installation that `zhigu init` made at `settings.home`."""
+    try:
+        keys = load_master_keys(settings.home / "master.keys")
+    except FileNotFoundError as error:
+        raise NotInitialised(f"{settings.home} is not initialised: run `zhigu init`") from error
+    return open_installation(settings, SystemClock(), keys)
+
+
+def prepare_process() -> None:
+    """What every serving process does first: logs, and the promise to end when its parent does."""
+    configure_logs()
+    if os.environ.get(DIE_WITH_PARENT) and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

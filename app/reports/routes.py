@@ -1,0 +1,95 @@
+"""Who did what, with proofs: the questions about the log and the chain that ask who you are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+from sqlmodel import Session
+
+from app.audit.queries import leaf_numbered, prove_consistency, prove_inclusion, trail
+from app.audit.verifying import encoded
+from app.contracts.queries import access_contract
+from app.db.installation import Installation
+from app.http.guarding import needs
+from app.http.schemas import Page
+from app.kernel.actor import Actor
+from app.kernel.refusals import RowNotFound
+from app.reports.inspecting import inspect_sale, sales_of
+from app.reports.schemas import (
+    ConsistencyView,
+    InclusionView,
+    InspectionView,
+    LeafView,
+    leaf_view,
+    sale_view,
+)
+from app.reports.seeing import may_see_leaf
+
+TAGS = ["Audit"]
+READS = needs("audit:read", "contracts:read", "admin")
+
+
+@get("/api/v1/inspect/{any_id:str}", sync_to_thread=True, tags=TAGS, guards=[READS])
+def inspect(
+    any_id: FromPath[str],
+    session: NamedDependency[Session],
+    installation: NamedDependency[Installation],
+) -> InspectionView:
+    """The whole sale that an id belongs to, from its licence and signatures to its payout."""
+    with installation.usage_transaction(writes=False) as usage:
+        sales = []
+        for contract_id in sales_of(session, usage, any_id):
+            try:
+                access_contract(session, contract_id)
+            except RowNotFound:
+                continue
+            sales.append(sale_view(inspect_sale(session, usage, contract_id)))
+    if not sales:
+        raise RowNotFound("There is no such thing, or it is not yours.")
+    return InspectionView(id=any_id, sales=sales)
+
+
+@get("/audit/leaves/{number:int}", sync_to_thread=True, tags=TAGS, guards=[READS])
+def get_leaf(
+    number: FromPath[int], session: NamedDependency[Session], actor: NamedDependency[Actor]
+) -> LeafView:
+    """One leaf, with the body and salt that its commitment is made of."""
+    leaf = leaf_numbered(session, number)
+    if not may_see_leaf(actor, leaf):
+        raise RowNotFound("The log has no leaf of this number.")
+    return leaf_view(leaf)
+
+
+@get("/audit/trail", sync_to_thread=True, tags=TAGS, guards=[READS])
+def get_trail(
+    subject: FromQuery[str], session: NamedDependency[Session], actor: NamedDependency[Actor]
+) -> Page[LeafView]:
+    """Who did what to one row, in order; only the leaves that are your business."""
+    leaves = [leaf for leaf in trail(session, subject) if may_see_leaf(actor, leaf)]
+    return Page(items=[leaf_view(leaf) for leaf in leaves])
+
+
+@get("/audit/proof", sync_to_thread=True, tags=TAGS, guards=[READS])
+def get_proof(
+    index: FromQuery[int], size: FromQuery[int], session: NamedDependency[Session]
+) -> InclusionView:
+    """The audit path of leaf `index` in the tree of `size`; hashes in base64, leaf to root."""
+    proof = prove_inclusion(session, index, size)
+    return InclusionView(index=index, size=size, proof=encoded(proof))
+
+
+@get("/audit/consistency", sync_to_thread=True, tags=TAGS, guards=[READS])
+def get_consistency(
+    from_size: Annotated[int, QueryParameter(name="from")],
+    to_size: Annotated[int, QueryParameter(name="to")],
+    session: NamedDependency[Session],
+) -> ConsistencyView:
+    """The proof that the tree of size `to` begins with the tree of size `from`."""
+    proof = prove_consistency(session, from_size, to_size)
+    return ConsistencyView(from_size=from_size, to_size=to_size, proof=encoded(proof))
+
+
+ROUTERS = (inspect, get_leaf, get_trail, get_proof, get_consistency)
