@@ -109,7 +109,7 @@ class DataFile(SQLModel, table=True):
     sha256: str = text_field(SHA256_CHARS)
     parquet_sha256: str = text_field(SHA256_CHARS)
     parquet_size_bytes: int = int_field()
-    path: str = text_field(100, index=True)
+    path: str = text_field(150, index=True)
     columns: list[Any] = json_field()
     sample: list[Any] = json_field()
     uploaded_at: datetime = moment_field()

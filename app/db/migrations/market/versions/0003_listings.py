@@ -98,7 +98,7 @@ def create_parts() -> None:
         sa.Column("sha256", HASH, nullable=False),
         sa.Column("parquet_sha256", HASH, nullable=False),
         sa.Column("parquet_size_bytes", sa.BigInteger, nullable=False),
-        sa.Column("path", sa.String(100), nullable=False),
+        sa.Column("path", sa.String(150), nullable=False),
         sa.Column("columns", JsonText, nullable=False),
         sa.Column("sample", JsonText, nullable=False),
         sa.Column("uploaded_at", UtcMoment, nullable=False),
