@@ -63,6 +63,7 @@ class KeyNotAccepted(ProcessorBusy):
     """The processor does not accept our API key: an operator's work; nothing happened."""
 
     slug: ClassVar[str] = "processor-key-not-accepted"
+    title: ClassVar[str] = "The payment processor does not accept our key"
 
 
 class ProcessorNotConfigured(Outage):
@@ -98,7 +99,11 @@ class CheckoutState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PaymentOrder:
-    """A payment to be taken. The idempotency key is our id and the attempt."""
+    """A payment to be taken. The idempotency key is our id and the attempt.
+
+    A refusal is kept under its key for a day as an answer is: trying again after one is another
+    attempt. After `ProcessorUnknown` and `ProcessorBusy` it is the same one.
+    """
 
     payment_id: PaymentId
     amount: Money
@@ -156,6 +161,7 @@ class TransferOrder:
     payment_id: PaymentId
     """The group that payment and transfers share."""
     attempt: int = 1
+    """As in `PaymentOrder`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +271,7 @@ class Processor(Protocol):
         """A buyer's checkout pages made in `[since, until)`, newest first."""
         ...
 
-    def refund(self, refund_id: str, charge: str, amount: Money) -> RefundMade:
+    def refund(self, refund_id: str, charge: str, amount: Money, attempt: int = 1) -> RefundMade:
         """Give back a part or all of a charge; `refund_id` is ours."""
         ...
 
@@ -273,7 +279,9 @@ class Processor(Protocol):
         """Move a provider's share to its connected account."""
         ...
 
-    def reverse_transfer(self, reversal_id: str, transfer: str, amount: Money) -> str:
+    def reverse_transfer(
+        self, reversal_id: str, transfer: str, amount: Money, attempt: int = 1
+    ) -> str:
         """Take back a part or all of a transfer; the processor's id of the reversal."""
         ...
 

@@ -185,12 +185,12 @@ class StripeProcessor:
             for session in found.auto_paging_iter():
                 yield read_checkout(session)
 
-    def refund(self, refund_id: str, charge: str, amount: Money) -> RefundMade:
+    def refund(self, refund_id: str, charge: str, amount: Money, attempt: int = 1) -> RefundMade:
         """Give back a part or all of a charge; `refund_id` is ours."""
         with errors_mapped():
             refund = self._client.refunds.create(
                 {"charge": charge, "amount": amount.minor, "metadata": {"refund_id": refund_id}},
-                {"idempotency_key": f"{refund_id}:refund"},
+                {"idempotency_key": f"{refund_id}:refund:{attempt}"},
             )
         return read_refund(refund)
 
@@ -210,13 +210,15 @@ class StripeProcessor:
             )
         return read_transfer(transfer)
 
-    def reverse_transfer(self, reversal_id: str, transfer: str, amount: Money) -> str:
+    def reverse_transfer(
+        self, reversal_id: str, transfer: str, amount: Money, attempt: int = 1
+    ) -> str:
         """Take back a part or all of a transfer; the processor's id of the reversal."""
         with errors_mapped():
             reversal = self._client.transfers.reversals.create(
                 transfer,
                 {"amount": amount.minor, "metadata": {"reversal_id": reversal_id}},
-                {"idempotency_key": f"{reversal_id}:reversal"},
+                {"idempotency_key": f"{reversal_id}:reversal:{attempt}"},
             )
         return reversal.id
 

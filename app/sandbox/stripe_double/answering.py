@@ -18,10 +18,12 @@ from app.sandbox.stripe_double.listing import expand
 from app.sandbox.stripe_double.operation import Operation
 from app.sandbox.stripe_double.operations import operation_at
 from app.sandbox.stripe_double.parameters import read_parameters
-from app.sandbox.stripe_double.refusals import StripeRefusal, no_such
+from app.sandbox.stripe_double.refusals import StripeRefusal, invalid
 from app.sandbox.stripe_double.world import API_VERSION, PLATFORM, Call, Json, World
 
 JOURNAL_LENGTH = 10_000
+PER_ACCOUNT = ("/v1/balance", "/v1/charges", "/v1/events", "/v1/payouts")
+"""What may be asked in a connected account's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Answering:
             "key": request.headers.get("idempotency-key"),
             "account": request.headers.get("stripe-account", PLATFORM),
             "version": request.headers.get("stripe-version", API_VERSION),
+            "form": {},
             "replayed": False,
         }
         self.journal.append(entry)
@@ -89,8 +92,8 @@ class Answering:
         method, path, form = entry["method"], entry["path"], entry["form"]
         operation, parts = operation_at(method, path)
         account = entry["account"]
-        if account and account not in self._world.memory.objects:
-            raise no_such("account", account)
+        if account:
+            self._demand_account(account, path)
         key = f"{account} {entry['key']}" if entry["key"] and method == "POST" else ""
         asked = fingerprint(method, path, form)
         with self._keys.at_work(key) if key else nullcontext():
@@ -107,6 +110,12 @@ class Answering:
                 # A copy: the objects inside go on changing, the answer does not.
                 self._keys.keep(key, asked, {"status": status, "body": copy.deepcopy(body)})
         return status, body
+
+    def _demand_account(self, account: str, path: str) -> None:
+        """Refuse `Stripe-Account` where it names nobody, or where it would be passed over."""
+        self._world.find("account", account)
+        if not path.startswith(PER_ACCOUNT):
+            raise invalid("The sandbox does not do this on behalf of a connected account.")
 
     def _run(
         self, operation: Operation, parts: Mapping[str, str], form: Form, entry: Json

@@ -27,6 +27,37 @@ from app.sandbox.stripe_double.world import Call, Json, World
 LIFE_S = 24 * 3600
 SHORTEST_LIFE_S = 30 * 60
 
+UNSET = (
+    "after_expiration",
+    "allow_promotion_codes",
+    "billing_address_collection",
+    "client_secret",
+    "collected_information",
+    "consent",
+    "consent_collection",
+    "currency_conversion",
+    "customer_account",
+    "customer_creation",
+    "customer_details",
+    "discounts",
+    "integration_identifier",
+    "invoice",
+    "invoice_creation",
+    "origin_context",
+    "payment_intent",
+    "payment_link",
+    "payment_method_configuration_details",
+    "permissions",
+    "recovered_from",
+    "saved_payment_method_options",
+    "setup_intent",
+    "shipping_address_collection",
+    "shipping_cost",
+    "subscription",
+    "wallet_options",
+)
+"""What a session of ours never has."""
+
 CREATE: Spec = {
     "allowed_payment_method_types": list_of(TEXT),
     "cancel_url": URL,
@@ -104,15 +135,21 @@ def complete_session(world: World, session: Json, decline: str | None = None) ->
 
 def find_session(world: World, session_id: str) -> Json:
     """The session with this id, expired if its time has come."""
-    session = world.find("checkout.session", session_id)
-    if session["status"] == "open" and session["expires_at"] <= world.now_s():
-        _expire_now(world, Call(), session)
-    return session
+    return _refreshed(world, world.find("checkout.session", session_id))
 
 
 def lines_of(world: World, session: Json) -> list[Json]:
     """What the page shows: name, amount and quantity of each line."""
     return list(world.hidden_of(session)["lines"])
+
+
+def _refreshed(world: World, session: Json) -> Json:
+    if session["status"] == "open" and session["expires_at"] <= world.now_s():
+        _expire_now(world, Call(), session)
+    elif session["status"] == "open":
+        # After a restart the double may listen elsewhere.
+        session["url"] = f"{world.base_url}/pay/{session['id']}"
+    return session
 
 
 def _create(world: World, call: Call) -> Json:
@@ -137,39 +174,10 @@ def _create(world: World, call: Call) -> Json:
 
 def _new_session(world: World, given: Json, currency: str, total: int) -> Json:
     session_id = world.new_id("cs_test")
-    unset = (
-        "after_expiration",
-        "allow_promotion_codes",
-        "billing_address_collection",
-        "client_secret",
-        "collected_information",
-        "consent",
-        "consent_collection",
-        "currency_conversion",
-        "customer_account",
-        "customer_creation",
-        "customer_details",
-        "discounts",
-        "integration_identifier",
-        "invoice",
-        "invoice_creation",
-        "origin_context",
-        "payment_intent",
-        "payment_link",
-        "payment_method_configuration_details",
-        "permissions",
-        "recovered_from",
-        "saved_payment_method_options",
-        "setup_intent",
-        "shipping_address_collection",
-        "shipping_cost",
-        "subscription",
-        "wallet_options",
-    )
     echoed = ("cancel_url", "client_reference_id", "customer", "customer_email", "locale")
     words = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
     return {
-        **dict.fromkeys(unset),
+        **dict.fromkeys(UNSET),
         **{name: given.get(name) for name in (*echoed, "submit_type")},
         "id": session_id,
         "object": "checkout.session",
@@ -238,6 +246,8 @@ def _retrieve(world: World, call: Call) -> Json:
 def _list(world: World, call: Call) -> Json:
     names = ("customer", "payment_intent", "status")
     wanted = {name: call.params[name] for name in names if name in call.params}
+    for session in list(world.all_of("checkout.session")):
+        _refreshed(world, session)
     return page(
         world,
         call,

@@ -49,8 +49,12 @@ class Keys:
         return kept
 
     def keep(self, key: str, request: str, answer: Json) -> None:
-        """Keep an answer under `key`."""
-        self._world.memory.answers[key] = {
+        """Keep an answer under `key`, and forget the ones that are too old."""
+        answers = self._world.memory.answers
+        too_old = self._world.now_s() - LIFE_S
+        for old in [old for old, kept in answers.items() if kept["at"] <= too_old]:
+            del answers[old]
+        answers[key] = {
             **answer,
             "request": request,
             "at": self._world.now_s(),

@@ -82,6 +82,10 @@ class RunningDouble:
         """The bank takes a payout (`paid`) or sends it back (`failed`)."""
         self._change(lambda world: settle_payout(world, world.memory.objects[payout_id], outcome))
 
+    def distort(self, object_id: str, **facts: Any) -> None:
+        """Let an object say what is not so (another amount, another currency)."""
+        self._change(lambda world: world.memory.objects[object_id].update(facts))
+
     def _change(self, what: Any) -> Any:
         return self.server.run(lambda: self.double.change(what))
 

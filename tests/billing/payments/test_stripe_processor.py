@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,73 +11,30 @@ import pytest
 
 from app.billing.payments.processor import (
     CheckoutState,
-    KeyNotAccepted,
     PaymentOrder,
     PaymentState,
     Processor,
-    ProcessorBusy,
     ProcessorNotConfigured,
     ProcessorRefused,
-    ProcessorUnknown,
-    TransferOrder,
 )
 from app.billing.payments.stripe_processor import StripeProcessor, processor_of
 from app.kernel.clock import SetClock
-from app.kernel.ids import OrganisationId, PaymentId, PayoutId, new_id
-from app.kernel.money import CNY, Money
-from app.sandbox.stripe_double.double import DoubleOptions
-from app.sandbox.stripe_double.faults import FaultKind
+from app.kernel.ids import PaymentId, new_id
 from app.sandbox.stripe_double.operations import OPERATIONS
-from app.sandbox.stripe_double.running import RunningDouble, running_double
+from app.sandbox.stripe_double.running import RunningDouble
 from app.settings import Settings
+from tests.billing.payments.processing import (
+    DAY,
+    KEY,
+    PAGES,
+    a_receiver,
+    a_transfer,
+    an_order,
+    an_organisation,
+    yuan,
+)
 from tests.conftest import START
 from tests.sandbox.sdk_parameters import problems
-
-KEY = "sk_test_of_the_sandbox"
-PAGES = ("http://127.0.0.1:8000/paid", "http://127.0.0.1:8000/back")
-DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock(START)
-
-
-@pytest.fixture
-def double(clock: SetClock) -> Iterator[RunningDouble]:
-    with running_double(DoubleOptions(clock=clock)) as running:
-        yield running
-
-
-@pytest.fixture
-def processor(double: RunningDouble) -> StripeProcessor:
-    return StripeProcessor(KEY, double.url, read_timeout_s=1.0)
-
-
-def yuan(minor: int) -> Money:
-    return Money(minor, CNY)
-
-
-def an_organisation() -> OrganisationId:
-    return OrganisationId(new_id("org"))
-
-
-def an_order(processor: Processor, amount: Money | None = None, attempt: int = 1) -> PaymentOrder:
-    customer = processor.create_customer(an_organisation(), "买方")
-    payment_id = PaymentId(new_id("pay"))
-    return PaymentOrder(payment_id, amount or yuan(10_600), customer, "Invoice 2026-0001", attempt)
-
-
-def a_receiver(processor: Processor, double: RunningDouble) -> str:
-    account = processor.create_account(an_organisation())
-    double.onboard(account)
-    return account
-
-
-def a_transfer(order: PaymentOrder, charge: str | None, account: str) -> TransferOrder:
-    payout_id = PayoutId(new_id("pyo"))
-    assert charge is not None
-    return TransferOrder(payout_id, yuan(9_850), account, charge, order.payment_id)
 
 
 def test_the_processor_is_one_of_ours(processor: StripeProcessor) -> None:
@@ -254,119 +210,6 @@ def test_payments_and_pages_of_a_buyer_are_found_by_our_own_id(
     assert (payment.payment_id, payment.fee) == (order.payment_id, yuan(300))
 
 
-# Outcomes
-
-
-def charge(processor: StripeProcessor, order: PaymentOrder) -> object:
-    return processor.charge_saved_method(order, "pm_card_visa")
-
-
-def open_page(processor: StripeProcessor, order: PaymentOrder) -> object:
-    return processor.open_checkout(order, *PAGES)
-
-
-@pytest.mark.parametrize("call", [charge, open_page])
-@pytest.mark.parametrize(
-    ("kind", "error"),
-    [
-        (FaultKind.CONFLICT, ProcessorBusy),
-        (FaultKind.RATE_LIMIT, ProcessorBusy),
-        (FaultKind.ERROR_BEFORE, ProcessorUnknown),
-        (FaultKind.ERROR_AFTER, ProcessorUnknown),
-        (FaultKind.TIMEOUT_BEFORE, ProcessorUnknown),
-        (FaultKind.TIMEOUT_AFTER, ProcessorUnknown),
-    ],
-)
-def test_the_identical_request_after_a_fault_takes_the_money_once(
-    processor: StripeProcessor,
-    double: RunningDouble,
-    call: Callable[[StripeProcessor, PaymentOrder], object],
-    kind: FaultKind,
-    error: type[Exception],
-) -> None:
-    order = an_order(processor)
-    before = len(double.requests())
-    double.fail(kind)
-    with pytest.raises(error):
-        call(processor, order)
-    assert len(double.requests()) == before + 1, "the SDK repeated by itself"
-    call(processor, order)
-    call(processor, order)
-    made = double.all_of("charge") + double.all_of("checkout.session")
-    assert len(made) == 1
-    assert len({entry["key"] for entry in double.requests()[before:]}) == 1
-
-
-def test_an_answer_that_comes_too_late_is_unknown(
-    processor: StripeProcessor, double: RunningDouble
-) -> None:
-    order = an_order(processor)
-    double.fail(FaultKind.TIMEOUT_AFTER, seconds=1.5)
-    with pytest.raises(ProcessorUnknown) as unknown:
-        charge(processor, order)
-    assert unknown.value.repeatable
-    (payment,) = processor.find_payments(order.customer, START, START + DAY)
-    assert (payment.payment_id, payment.state) == (order.payment_id, PaymentState.SUCCEEDED)
-
-
-def test_a_key_of_another_request_may_have_happened_and_is_not_repeated(
-    processor: StripeProcessor,
-) -> None:
-    order = an_order(processor)
-    charge(processor, order)
-    other = PaymentOrder(order.payment_id, yuan(1), order.customer, order.description)
-    with pytest.raises(ProcessorUnknown) as unknown:
-        charge(processor, other)
-    assert not unknown.value.repeatable
-
-
-def test_after_a_day_the_key_is_gone_and_the_payment_is_found_instead(
-    processor: StripeProcessor, double: RunningDouble, clock: SetClock
-) -> None:
-    order = an_order(processor)
-    double.fail(FaultKind.TIMEOUT_AFTER)
-    with pytest.raises(ProcessorUnknown):
-        charge(processor, order)
-    clock.advance(DAY)
-    (payment,) = processor.find_payments(order.customer, START, clock.now())
-    assert payment.payment_id == order.payment_id
-    charge(processor, order)
-    assert len(double.all_of("charge")) == 2, "which is why one looks first"
-
-
-def test_nobody_there_is_unknown() -> None:
-    with pytest.raises(ProcessorUnknown):
-        StripeProcessor(KEY, "http://127.0.0.1:9").look_up_payment("pi_1")
-
-
-def test_a_key_that_is_not_accepted_is_the_operators_work_and_no_refusal(
-    double: RunningDouble,
-) -> None:
-    for key in ("sk_test", "sk_live_x"):
-        with pytest.raises(KeyNotAccepted) as refused:
-            StripeProcessor(key, double.url).look_up_payment("pi_1")
-        assert key not in str(refused.value)
-
-
-def test_what_is_not_there_is_refused(processor: StripeProcessor) -> None:
-    with pytest.raises(ProcessorRefused) as refused:
-        processor.look_up_payment("pi_1")
-    assert refused.value.code == "resource_missing"
-
-
-def test_the_environments_proxy_never_gets_what_is_for_the_sandbox(
-    double: RunningDouble, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    assert StripeProcessor(KEY, double.url).create_customer(an_organisation(), "A")
-
-
-# What is sent
-
-
 def use_every_method(processor: StripeProcessor, double: RunningDouble) -> None:
     order = an_order(processor)
     account = a_receiver(processor, double)
@@ -426,9 +269,9 @@ def test_every_change_carries_a_key_made_of_our_own_id(
         "POST /v1/checkout/sessions/{id}/expire": key_of_expiry(double),
         "POST /v1/customers": "org:customer",
         "POST /v1/payment_intents": "pay:charge:1",
-        "POST /v1/refunds": "crn:refund",
+        "POST /v1/refunds": "crn:refund:1",
         "POST /v1/transfers": "pyo:transfer:1",
-        "POST /v1/transfers/{id}/reversals": "crn:reversal",
+        "POST /v1/transfers/{id}/reversals": "crn:reversal:1",
     }
 
 

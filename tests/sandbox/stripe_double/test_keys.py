@@ -116,6 +116,17 @@ def test_keys_of_two_accounts_are_two_keys(api: Api, double: RunningDouble) -> N
     assert ours.id != theirs.id
 
 
+def test_nothing_is_done_for_an_account_that_it_would_not_belong_to(
+    api: Api, double: RunningDouble
+) -> None:
+    account = connected(api, double).id
+    with pytest.raises(stripe.InvalidRequestError, match="on behalf"):
+        api.payment_intents.create(PAYMENT, {"stripe_account": account})
+    with pytest.raises(stripe.InvalidRequestError, match="No such account"):
+        api.payouts.create({"amount": 1, "currency": "cny"}, {"stripe_account": "acct_0"})
+    assert double.all_of("charge") == []
+
+
 def test_a_key_has_a_longest_length(api: Api) -> None:
     with pytest.raises(stripe.InvalidRequestError):
         api.customers.create({}, {"idempotency_key": "k" * 256})

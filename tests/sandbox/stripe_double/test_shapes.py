@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.sandbox.stripe_double.running import RunningDouble
+from app.sandbox.stripe_double.world import API_VERSION
 from tests.sandbox.stripe_double.sales import Api, charged, checkout, connected, paid
 
 EXAMPLES = json.loads((Path(__file__).parents[2] / "data/stripe/objects.json").read_text("utf-8"))
@@ -83,6 +84,14 @@ def test_every_object_has_the_shape_of_stripes_example(api: Api, double: Running
     assert {answer["object"] for answer in answers} == set(EXAMPLES)
     problems = {(answer["object"], *shape_problems(answer)) for answer in answers}
     assert {problem for problem in problems if len(problem) > 1} == set()
+
+
+def test_the_double_speaks_the_version_that_the_sdk_asks_for(
+    api: Api, double: RunningDouble
+) -> None:
+    api.customers.create({})
+    assert double.requests()[0]["version"] == API_VERSION
+    assert api.events.list().data[0].api_version == API_VERSION
 
 
 def test_a_wrong_shape_is_seen() -> None:

@@ -47,6 +47,7 @@ def test_a_restart_forgets_nothing(tmp_path: Path, clock: SetClock) -> None:
         api = client_of(double).v1
         assert api.payment_intents.retrieve(intent.id).status == "succeeded"
         assert held(api) == 10_300
+        assert api.checkout.sessions.list().data[0].url == f"{double.url}/pay/{session.id}"
         assert api.customers.create({"name": "A"}, KEY).id == first.id
         double.pay(session.id)
         assert held(api) == 20_600
