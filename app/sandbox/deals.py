@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from app.kernel.jws import TERMS_TYPE, sign_detached
+from app.sandbox.goods import Goods
 from app.sandbox.http_client import Client
 from app.sandbox.parties import API, Party
 
@@ -33,34 +34,21 @@ class Listed:
     plan_id: str
 
 
-def publish(
-    provider: Party,
-    reviewer: Client,
-    listing: Mapping[str, Any],
-    licence: Mapping[str, Any],
-    plan: Mapping[str, Any],
-    source: Mapping[str, Any],
-) -> Listed:
-    """Draft, fill, submit and approve a listing.
-
-    `source` is `{"file": name, "content": bytes, "media_type": …}` or `{"upstream": {…}}`.
-    """
-    made = provider.client.post(f"{API}/listings", dict(listing))
+def publish(provider: Party, reviewer: Client, goods: Goods) -> Listed:
+    """Draft, fill, submit and approve a listing."""
+    made = provider.client.post(f"{API}/listings", dict(goods.listing))
     path = f"{API}/listings/{made['id']}"
+    source = goods.source
     if "upstream" in source:
         provider.client.call("PUT", f"{path}/upstream", source["upstream"])
     else:
-        provider.client.call(
-            "POST",
-            f"{path}/files",
-            source["content"],
-            headers={
-                "Content-Type": source["media_type"],
-                "Content-Disposition": f'attachment; filename="{source["file"]}"',
-            },
-        )
-    provider.client.call("PUT", f"{path}/licence", dict(licence))
-    plan_id = provider.client.post(f"{path}/plans", dict(plan))["id"]
+        headers = {
+            "Content-Type": source["media_type"],
+            "Content-Disposition": f'attachment; filename="{source["file"]}"',
+        }
+        provider.client.call("POST", f"{path}/files", source["content"], headers=headers)
+    provider.client.call("PUT", f"{path}/licence", dict(goods.licence))
+    plan_id = provider.client.post(f"{path}/plans", dict(goods.plan))["id"]
     provider.client.post(f"{path}/submit")
     reviewer.post(
         f"{path}/review",
