@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,6 +210,59 @@ def inspect(any_id: str, as_json: bool) -> None:
         for link in sale.links:
             facts = ", ".join(f"{k}={v}" for k, v in link.facts.items() if k != "licence")
             click.echo(f"{link.kind:<13} {link.id}  {facts}")
+
+
+@main.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+def sandbox(port: int, workers: int) -> None:
+    """Serve with demo data, a double of Stripe and a demo upstream, all under one supervisor."""
+    from app.sandbox.presenting import welcome
+    from app.sandbox.running import start_sandbox
+
+    with _clear_errors():
+        supervisor, demo = start_sandbox(_settings(), port, workers, say=_say)
+    click.echo(welcome(demo))
+    sys.exit(supervisor.run())
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True)
+def demo(url: str) -> None:
+    """Play the whole chain on the demo data, against the running sandbox or one of its own."""
+    from app.sandbox.presenting import Progress
+    from app.sandbox.running import running_demo
+    from app.sandbox.story import play, story_text
+
+    with _clear_errors(), running_demo(_settings(), url, say=_say) as found:
+        told = play(found, Progress().step)
+    click.echo(story_text(told))
+
+
+@main.command("demo-token")
+@click.argument("who", type=click.Choice(["admin", "reviewer", "auditor", "provider", "buyer"]))
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True)
+def demo_token(who: str, url: str) -> None:
+    """Print a fresh access token of one of the demo's clients."""
+    from app.sandbox.seeding import load_demo
+
+    with _clear_errors():
+        click.echo(load_demo(_settings().home, url).client(who).fresh_token())
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """What a person can mend is told in one line, not as a trace."""
+    from app.sandbox.http_client import Refused
+
+    try:
+        yield
+    except (Refused, OSError, TimeoutError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _key(path: Path) -> SigningKey:

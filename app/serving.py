@@ -125,9 +125,9 @@ class Supervisor:
         self._shut_down(gently=code == 0)
         return code
 
-    def is_stopping(self) -> bool:
-        """Whether a stop has been asked for."""
-        return self._stop.is_set()
+    def stop(self) -> None:
+        """Stop every child now."""
+        self._shut_down(gently=False)
 
     def _env(self) -> Mapping[str, str]:
         return {FLAG_VARIABLE: str(self._flag)}

@@ -81,11 +81,15 @@ class Client:
         """The JSON that a POST answers."""
         return self.call("POST", path, {} if body is None else body, headers=headers).json()
 
+    def fresh_token(self) -> str:
+        """A new access token of this client."""
+        return fetch_token(self.base_url, self._client_id, self._secret, self._scope)
+
     def _authorization(self) -> dict[str, str]:
         if not self._client_id:
             return {}
         if self._token is None:
-            self._token = fetch_token(self.base_url, self._client_id, self._secret, self._scope)
+            self._token = self.fresh_token()
         return {"Authorization": f"Bearer {self._token}"}
 
 

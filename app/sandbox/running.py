@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from app.initialising import initialise
 from app.kernel.sealing import write_private
 from app.sandbox.http_client import send
-from app.serving import Child, zhigu_command
+from app.sandbox.seeding import Demo, demo_file, load_demo, remember_admin, seed
+from app.serving import Child, Supervisor, zhigu_command
 from app.settings import Settings
 
 READY_WITHIN_S = 60.0
@@ -98,17 +103,59 @@ def sandbox_children(settings: Settings, plan: SandboxPlan, port: int, workers: 
     ]
 
 
-def wait_until_ready(url: str) -> None:
-    """Return once the server says that it is ready; `TimeoutError` after a minute."""
-    until = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < until:
-        try:
+def wait_until_ready(url: str, within_s: float = READY_WITHIN_S) -> None:
+    """Return once the server says that it is ready; `TimeoutError` when it takes longer."""
+    until = time.monotonic() + within_s
+    while True:
+        with suppress(OSError):
             if send("GET", f"{url}/readyz", None, {}).status == 200:
                 return
-        except OSError:
-            pass
+        if time.monotonic() >= until:
+            break
         time.sleep(0.1)
     raise TimeoutError(f"the server at {url} did not become ready")
+
+
+def start_sandbox(
+    settings: Settings, port: int, workers: int, say: Callable[[str], None]
+) -> tuple[Supervisor, Demo]:
+    """Set up what is missing, start every process and seed the demo; the caller runs the rest."""
+    url = f"http://127.0.0.1:{port}"
+    if _is_taken(port):
+        raise OSError(f"port {port} is taken; choose another with PORT=… or --port")
+    made = initialise(settings)
+    if made["admin_client_secret"]:
+        remember_admin(settings.home, made["admin_client_id"], made["admin_client_secret"])
+    elif not demo_file(settings.home).exists():
+        raise OSError(f"{settings.home} was set up without demo data: choose another ZHIGU_HOME")
+    plan = plan_sandbox(settings.home)
+    flag = settings.home / f"draining.{os.getpid()}"
+    children = sandbox_children(settings, plan, port, workers)
+    supervisor = Supervisor(children, flag, drain_delay_s=0.0)
+    supervisor.start()
+    try:
+        wait_until_ready(url)
+        return supervisor, seed(settings.home, url, (plan.upstream_url, plan.upstream_key), say)
+    except BaseException:
+        supervisor.stop()
+        raise
+
+
+@contextmanager
+def running_demo(settings: Settings, url: str, say: Callable[[str], None]) -> Iterator[Demo]:
+    """The demo on the server at `url`; starts a sandbox there, and ends it, when nobody answers."""
+    try:
+        wait_until_ready(url, within_s=0.0)
+    except TimeoutError:
+        say(f"nobody answers at {url}: starting a sandbox for the demo")
+        port = urlsplit(url).port or 8000
+        supervisor, demo = start_sandbox(settings, port, 1, say)
+        try:
+            yield demo
+        finally:
+            supervisor.stop()
+    else:
+        yield load_demo(settings.home, url)
 
 
 def _is_taken(port: int) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.kernel.clock import SystemClock
+from app.kernel.clock import SystemClock, local_day
 from app.kernel.jwk import load_key_file, new_key_file
 from app.kernel.sealing import write_private
-from app.sandbox.deals import publish
+from app.sandbox.deals import Wish, publish, sign_contract
 from app.sandbox.goods import Goods, china_divisions, divisions_api, world_gdp
 from app.sandbox.http_client import Client
 from app.sandbox.parties import (
@@ -120,7 +120,8 @@ def seed(home: Path, url: str, upstream: tuple[str, str], say: Say) -> Demo:
             keep(name, _seed_party(home, admin, reviewer, new, f"{name}.key.json", at))
     demo = Demo(home, url, document)
     _seed_listings(demo, reviewer, upstream, keep, say)
-    return demo
+    _seed_contracts(Demo(home, url, document), at, keep, say)
+    return Demo(home, url, document)
 
 
 def remember_admin(home: Path, client_id: str, secret: str) -> None:
@@ -185,3 +186,30 @@ def _seed_listings(
         provider.client.call("PUT", path, api.source["upstream"])
         listings["api"] = {**listings["api"], "base_url": upstream[0]}
         keep("listings", listings)
+
+
+def _seed_contracts(
+    demo: Demo,
+    at: datetime,
+    keep: Callable[[str, Mapping[str, Any]], None],
+    say: Callable[[str], None],
+) -> None:
+    """Contracts that stay in force, so that a newcomer's first call needs no signature."""
+    contracts = dict(demo.document.get("contracts", {}))
+    today = local_day(at)
+    for name, channel in (("divisions", "hosted"), ("api", "upstream")):
+        if name in contracts:
+            continue
+        listing = demo.listing(name)
+        say(f"signing a contract for {listing['slug']}")
+        wish = Wish(
+            listing_id=listing["listing_id"],
+            plan_id=listing["plan_id"],
+            purpose="INDUSTRY",
+            channel=channel,
+            starts_on=today,
+            ends_on=today + timedelta(days=365),
+        )
+        contract = sign_contract(demo.party("provider"), demo.party("buyer"), wish, at)
+        contracts[name] = contract["id"]
+        keep("contracts", contracts)
