@@ -1,0 +1,1 @@
+"""Measurements, by `make bench`: each figure beside its peer, interleaved; never asserted."""
