@@ -31,6 +31,10 @@ class Part:
     net: Money
     amount: Money
 
+    def document(self, name: str) -> dict[str, str | int]:
+        """The part as JSON values; `name` says what the amount is."""
+        return {"rate": str(self.rate), "net_minor": self.net.minor, name: self.amount.minor}
+
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:

@@ -1,0 +1,39 @@
+"""A payout's life: our transfer of a provider's share to its connected account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from app.billing.errors import StepRefused
+
+
+class PayoutState(StrEnum):
+    """Where a payout stands."""
+
+    HELD = "held"
+    DUE = "due"
+    SENDING = "sending"
+    PAID = "paid"
+    FAILED = "failed"
+
+
+NEXT: Mapping[PayoutState, frozenset[PayoutState]] = {
+    # Held until the holding period is over, due until the provider has an account and the money.
+    PayoutState.HELD: frozenset({PayoutState.DUE}),
+    PayoutState.DUE: frozenset({PayoutState.SENDING}),
+    # Sending until the processor has said yes or no; silence is neither.
+    PayoutState.SENDING: frozenset({PayoutState.PAID, PayoutState.FAILED}),
+    PayoutState.PAID: frozenset(),
+    PayoutState.FAILED: frozenset({PayoutState.DUE}),
+}
+
+
+def check_move(here: PayoutState, there: PayoutState) -> None:
+    """Refuse a move that a payout's life does not know."""
+    if there not in NEXT[here]:
+        raise StepRefused(
+            f"A payout that is {here.value} cannot become {there.value}.",
+            state=here.value,
+            allowed=sorted(state.value for state in NEXT[here]),
+        )
