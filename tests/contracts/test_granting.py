@@ -1,0 +1,167 @@
+"""Granting: what metering is told, and that every word of it stands in the signed terms."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlmodel import select
+
+from app.accounts.models import Organisation
+from app.contracts.granting import compiled_grant, refresh_grants
+from app.contracts.models import DataGrant
+from app.jobs.models import Job
+from app.kernel.actor import OPERATOR
+from app.kernel.clock import epoch_us
+from app.listings.codes import Delivery
+from app.listings.models import Listing, PlanRow, UpstreamApi
+from app.metering.grants import compiled_from
+from tests.contracts.market import Market
+from tests.listings.examples import per_unit_plan
+
+
+def compiled(market: Market, contract: dict[str, Any]) -> dict[str, Any]:
+    with market.installation.transaction(OPERATOR, writes=False) as session:
+        document = compiled_grant(session, contract["grants"][0]["id"])
+    compiled_from(document)
+    return document
+
+
+def told(market: Market, grant_id: str) -> list[str | None]:
+    with market.installation.transaction(OPERATOR, writes=False) as session:
+        jobs = session.exec(select(Job).where(Job.kind == "grant.apply").order_by(Job.id)).all()
+        return [job.dedupe_key for job in jobs if job.payload["grant_id"] == grant_id]
+
+
+def shanghai_midnight(year: int, month: int, day: int) -> int:
+    """Microseconds of the first moment of a day in Asia/Shanghai, by hand: eight hours ahead."""
+    return epoch_us(datetime(year, month, day, tzinfo=UTC)) - 8 * 3_600_000_000
+
+
+def test_a_compiled_grant_says_all_that_was_signed(market: Market) -> None:
+    plan = per_unit_plan(
+        quotas=[
+            {"window": "contract", "limit_units": 100, "overage": "block"},
+            {"window": "day", "limit_units": None},
+        ],
+        rate={"per_second": 50, "burst": 100},
+        billable_statuses=[200, 203, 206],
+    )
+    goods = market.list_goods(plan=plan, count=40, columns=["Value"])
+    contract = market.contract(goods)
+    [grant] = contract["grants"]
+    assert compiled(market, contract) == {
+        "grant_id": grant["id"],
+        "contract_id": contract["id"],
+        "listing_id": goods.listing_id,
+        "slug": contract["slug"],
+        "version_id": goods.version_id,
+        "buyer_id": market.buyer.id,
+        "provider_id": market.provider.id,
+        "plan_id": goods.plan_id,
+        "terms_sha256": contract["terms_sha256"],
+        "epoch": 1,
+        "live": True,
+        "reason": None,
+        "starts_at_us": shanghai_midnight(2026, 11, 2),
+        "ends_at_us": shanghai_midnight(2027, 11, 2),
+        "delivery": "hosted",
+        "purpose": "RESEARCH",
+        "purposes_allowed": ["RESEARCH", "INDUSTRY"],
+        "channels_allowed": ["hosted"],
+        "columns": ["Value"],
+        "row_filter": None,
+        "meter": "call",
+        "billable_statuses": [200, 203, 206],
+        "windows": [
+            {"name": "quota-0", "window": "contract", "limit_units": 100, "overage": "block"},
+            {"name": "quota-1", "window": "day", "limit_units": None, "overage": "block"},
+            {"name": "licence-count", "window": "contract", "limit_units": 40, "overage": "block"},
+        ],
+        "rate": {"per_second": 50, "burst": 100},
+        "file": {
+            "path": "ef/gdp.parquet",
+            "rows": 13_978,
+            "sha256": "ef" * 32,
+            "columns": [
+                {"name": "Country Name", "type": "VARCHAR"},
+                {"name": "Value", "type": "DOUBLE"},
+            ],
+        },
+        "upstream": None,
+    }
+
+
+def test_a_plain_licence_and_plan_bind_nothing_more(market: Market) -> None:
+    goods = market.list_goods(plan=per_unit_plan(quotas=[]), purposes=None)
+    document = compiled(market, market.contract(goods, purpose="INTERNAL"))
+    assert document["windows"] == []
+    assert (document["rate"], document["columns"]) == (None, None)
+    assert document["billable_statuses"] is None
+    assert len(document["purposes_allowed"]) == 6
+
+
+def test_the_licence_cuts_the_days_that_were_agreed(market: Market) -> None:
+    agreed = {"starts_on": "2026-11-02", "ends_on": "2026-12-31"}
+    for licence, first, last in (
+        ({"ends_on": "2026-11-30"}, (2026, 11, 2), (2026, 12, 1)),
+        ({"starts_on": "2026-11-10"}, (2026, 11, 10), (2027, 1, 1)),
+        ({"days": 10}, (2026, 11, 2), (2026, 11, 12)),
+        ({"days": 10, "starts_on": "2026-12-30"}, (2026, 12, 30), (2027, 1, 1)),
+        ({"ends_on": "2030-01-01"}, (2026, 11, 2), (2027, 1, 1)),
+    ):
+        document = compiled(market, market.contract(market.list_goods(**licence), **agreed))
+        assert document["starts_at_us"] == shanghai_midnight(*first), licence
+        assert document["ends_at_us"] == shanghai_midnight(*last), licence
+
+
+def test_an_upstream_is_told_with_its_credential_sealed(market: Market) -> None:
+    goods = market.list_goods(delivery=Delivery.UPSTREAM)
+    document = compiled(market, market.contract(goods, channel="upstream"))
+    assert document["file"] is None
+    assert document["channels_allowed"] == ["upstream"]
+    assert document["upstream"] == {
+        "listing_id": goods.listing_id,
+        "base_url": "https://api.provider.example/v1",
+        "auth": {"kind": "header", "name": "X-Api-Key", "sealed": "v1.test.a.b"},
+        "timeout_s": 10,
+        "body_max_bytes": 1_000_000,
+        "methods": ["GET"],
+    }
+
+
+def test_what_changes_outside_the_terms_changes_no_grant(market: Market) -> None:
+    contract = market.contract()
+    before = compiled(market, contract)
+    with market.installation.transaction(OPERATOR) as session:
+        listing = session.get_one(Listing, market.goods.listing_id)
+        listing.slug = "renamed"
+        listing.licence = {}
+        session.get_one(PlanRow, market.goods.plan_id).document = {}
+        session.get_one(Organisation, market.buyer.id).name = "改名有限公司"
+    assert compiled(market, contract) == before
+
+
+def test_a_moved_upstream_is_a_new_epoch_of_every_living_grant_on_it(market: Market) -> None:
+    goods = market.list_goods(delivery=Delivery.UPSTREAM)
+    living, ended = (market.contract(goods, channel="upstream") for _ in range(2))
+    elsewhere = market.contract()
+    market.contract_step(market.buyer, ended["id"], "end")
+    with market.installation.transaction(OPERATOR) as session:
+        session.get_one(UpstreamApi, goods.listing_id).base_url = "https://new.provider.example"
+        assert refresh_grants(session, goods.listing_id) == 1
+    document = compiled(market, living)
+    assert document["upstream"]["base_url"] == "https://new.provider.example"
+    assert (document["epoch"], document["live"]) == (2, True)
+    grant_id = living["grants"][0]["id"]
+    assert told(market, grant_id) == [f"grant.apply:{grant_id}:{epoch}" for epoch in (1, 2)]
+    assert compiled(market, ended)["epoch"] == 2
+    assert compiled(market, elsewhere)["epoch"] == 1
+
+
+def test_every_contract_has_exactly_one_grant(market: Market) -> None:
+    contracts = [market.contract() for _ in range(2)]
+    with market.installation.transaction(OPERATOR, writes=False) as session:
+        grants = session.exec(select(DataGrant)).all()
+    assert {grant.contract_id for grant in grants} == {contract["id"] for contract in contracts}
+    assert len(grants) == 2
