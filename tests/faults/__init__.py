@@ -1,0 +1,1 @@
+"""Faults, injected into real processes and judged by observers that stand outside them."""
