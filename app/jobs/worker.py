@@ -15,7 +15,6 @@ from app.jobs.kinds import JobKind, Lane, Recurring
 from app.jobs.models import Job
 from app.jobs.queue import claim, complete, put_back
 from app.kernel.actor import job_actor
-from app.kernel.refusals import Outage
 
 IDLE_S = 0.1
 AFTER_FAILURE_S = 1.0
@@ -68,7 +67,8 @@ class Worker:
         while names and not stop.is_set():
             try:
                 busy = self._run_one(names)
-            except Outage:
+            except Exception as error:  # noqa: BLE001 - the lane outlives any failure of the store
+                log.error("jobs cannot be taken", error=describe(error))
                 stop.wait(AFTER_FAILURE_S)
             else:
                 if not busy:
