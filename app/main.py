@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 from sqlmodel import Session
@@ -38,7 +38,9 @@ def create_app(
     `foreign_paths` are OpenAPI path items of parts that the router does not see.
     """
     return Litestar(
-        route_handlers=[*routers, schema_handler(foreign_paths)],
+        # One router for all: Litestar wraps a sync handler once more each time that another handler
+        # of its path is registered by itself, and then answers with a coroutine.
+        route_handlers=[Router("/", route_handlers=[*routers, schema_handler(foreign_paths)])],
         middleware=[
             FrontMiddleware(),
             AuthenticationMiddleware(authenticator),

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from litestar.types import ControllerRouterHandler
 
 from app.accounts import models as accounts_models
+from app.accounts import routes as accounts_routes
+from app.accounts import tasks as accounts_tasks
 from app.accounts.oauth import models as oauth_models
 from app.audit import models as audit_models
 from app.audit import routes as audit_routes
@@ -27,6 +29,7 @@ from app.listings import models as listings_models
 from app.metering.tables import usage_metadata
 from app.metering.tally_functions import POSTGRES_FUNCTIONS
 from app.reports import readiness
+from app.reports import routes as reports_routes
 
 METADATA: Mapping[str, sa.MetaData] = {"market": market_metadata, "usage": usage_metadata}
 
@@ -52,6 +55,8 @@ ROUTERS: tuple[ControllerRouterHandler, ...] = (
     *readiness.ROUTERS,
     *audit_routes.ROUTERS,
     *contracts_routes.ROUTERS,
+    *accounts_routes.ROUTERS,
+    *reports_routes.ROUTERS,
 )
 
 JOBS: tuple[JobKind, ...] = ()
@@ -60,4 +65,5 @@ SCHEDULE: tuple[Recurring, ...] = (
     Recurring("idempotency.sweep", lambda _installation: 3600.0, forget_old_answers),
     *audit_tasks.SCHEDULE,
     *contracts_tasks.SCHEDULE,
+    *accounts_tasks.SCHEDULE,
 )

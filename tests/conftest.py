@@ -20,12 +20,13 @@ from litestar.testing import TestClient
 from sqlalchemy import make_url, text
 
 from app import wiring
+from app.accounts.oauth.liveness import AccountAuthenticator
 from app.db.engine import make_engine
 from app.db.installation import Installation, open_installation
+from app.http.authenticating import Authenticator
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.clock import SetClock
 from app.kernel.ids import new_id
-from app.kernel.refusals import NotSignedIn
 from app.kernel.sealing import MasterKeys
 from app.main import create_app
 from app.settings import Settings
@@ -156,7 +157,8 @@ def installation(
 class KnownActors:
     """An authenticator for tests: knows the tokens it gave out, asks the real one for others."""
 
-    def __init__(self) -> None:
+    def __init__(self, real: Authenticator) -> None:
+        self._real = real
         self._actors: dict[str, Actor] = {}
 
     def token_for(self, actor: Actor) -> str:
@@ -167,7 +169,7 @@ class KnownActors:
     def actor_of(self, token: str) -> Actor:
         if token in self._actors:
             return self._actors[token]
-        raise NotSignedIn("The token does not hold.")
+        return self._real.actor_of(token)
 
 
 class Caller:
@@ -222,7 +224,7 @@ class Api:
 
 @pytest.fixture
 def api(installation: Installation) -> Iterator[Api]:
-    actors = KnownActors()
+    actors = KnownActors(AccountAuthenticator(installation))
     app = create_app(installation, actors, wiring.ROUTERS)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Api(client, actors)
@@ -234,6 +236,8 @@ def live(installation: Installation) -> Iterator[LiveServer]:
     port = free_port()
     settings = msgspec.structs.replace(installation.settings, public_url=f"http://127.0.0.1:{port}")
     moved = dataclasses.replace(installation, settings=settings)
-    server = LiveServer(create_app(moved, KnownActors(), wiring.ROUTERS), port)
+    server = LiveServer(
+        create_app(moved, KnownActors(AccountAuthenticator(moved)), wiring.ROUTERS), port
+    )
     yield server.start()
     server.stop()

@@ -10,6 +10,7 @@ Refusal
 │   └── OperatorOnly              an alliance role outside the operator   403
 ├── StepNotAllowed
 │   ├── VerificationStepRefused   nothing to decide, or asked already     409
+│   ├── NameVerified              a verified name does not change         409
 │   ├── ClientRevoked             a revoked client has no secret          409
 │   └── LastOwner                 somebody must stay the owner            409
 ├── RuleBroken
@@ -66,6 +67,13 @@ class OperatorOnly(NotAllowed):
 
 class VerificationStepRefused(StepNotAllowed):
     """There is nothing to decide, or a request is waiting already."""
+
+
+class NameVerified(StepNotAllowed):
+    """What a reviewer vouches for does not change meanwhile."""
+
+    slug = "name-verified"
+    title = "Verified, or under review"
 
 
 class ClientRevoked(StepNotAllowed):

@@ -39,13 +39,15 @@ def access_organisation(
     return load_organisation(session, organisation_id, lock=lock)
 
 
-def access_managed_organisation(session: Session, organisation_id: str) -> Organisation:
-    """The organisation, locked, for an actor that may change it: its own, or the administrator.
+def access_managed_organisation(
+    session: Session, organisation_id: str, *, lock: bool = True
+) -> Organisation:
+    """The organisation, for an actor that may change it: its own, or the administrator.
 
     The operator's own is changed by the administrator only. Whether the token is good for writing
     is the route's guard to say.
     """
-    organisation = access_organisation(session, organisation_id, lock=True)
+    organisation = access_organisation(session, organisation_id, lock=lock)
     actor = actor_of(session)
     own = actor.organisation_id == organisation.id and not organisation.is_operator
     if not own and not is_admin(actor):

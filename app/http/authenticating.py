@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from anyio.to_thread import run_sync
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.http.request_state import state_of
-from app.kernel.actor import ANONYMOUS, Actor
+from app.kernel.actor import Actor
 from app.kernel.refusals import NotSignedIn
 
 
@@ -18,7 +19,7 @@ class Authenticator(Protocol):
     """What http needs of accounts: tokens in, actors out."""
 
     def actor_of(self, token: str) -> Actor:
-        """The actor of a valid access token; raises `NotSignedIn`."""
+        """The actor of a valid access token; raises `NotSignedIn`. May ask the store."""
         ...
 
 
@@ -53,5 +54,6 @@ class AuthenticationMiddleware(ASGIMiddleware):
         if len(headers) > 1:
             raise NotSignedIn("Send one Authorization header.")
         token = bearer_token(headers[0].decode("latin-1") if headers else None)
-        state_of(scope).actor = ANONYMOUS if token is None else self._authenticator.actor_of(token)
+        if token is not None:
+            state_of(scope).actor = await run_sync(self._authenticator.actor_of, token)
         await next_app(scope, receive, send)

@@ -1,0 +1,5 @@
+"""Routes of the authorization server."""
+
+from __future__ import annotations
+
+OAUTH_ROUTES = ()
