@@ -28,7 +28,7 @@ class Quota(msgspec.Struct, frozen=True):
 class Rate(msgspec.Struct, frozen=True):
     """How fast calls may come: a steady rate and a burst above it."""
 
-    per_second: float
+    per_second: int
     burst: int
 
 
@@ -101,7 +101,12 @@ class Frame:
     epoch: int
     meter: str
     counters: tuple[Counter, ...]
+    starts_at_us: int
     ends_at_us: int
+
+    def holds(self, at_us: int) -> bool:
+        """Whether every window of the frame holds the moment."""
+        return self.starts_at_us <= at_us < self.ends_at_us
 
 
 def compiled_from(document: object) -> CompiledGrant:
@@ -119,8 +124,14 @@ def frame_at(grant: CompiledGrant, at_us: int) -> Frame:
         starts_at_us, ends_at_us = window_bounds(kind, at_us, grant.life_us)
         key = CounterKey(grant.grant_id, grant.meter, kind.value, starts_at_us)
         counters.append(Counter(key, ends_at_us, _blocking_limit(found)))
-    ends_at_us = min(counter.ends_at_us for counter in counters)
-    return Frame(grant.grant_id, grant.epoch, grant.meter, tuple(counters), ends_at_us)
+    return Frame(
+        grant.grant_id,
+        grant.epoch,
+        grant.meter,
+        tuple(counters),
+        max(counter.key.starts_at_us for counter in counters),
+        min(counter.ends_at_us for counter in counters),
+    )
 
 
 def _quotas(quotas: Sequence[Quota], kind: WindowKind) -> list[Quota]:

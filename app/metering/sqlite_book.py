@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from app.metering.calls import Batch, KnownKey, Outcome, Settled, Void
-from app.metering.grants import Counter, CounterKey
+from app.metering.grants import Counter, CounterKey, Frame
 from app.metering.settling import Book, GrantState, frames_of
 
 
@@ -40,6 +40,12 @@ def _used(connection: sqlite3.Connection, counter: Counter, state: GrantState) -
     # A window that came with an amendment starts with what was used in it already.
     window = (counter.key.grant_id, counter.key.meter, counter.key.starts_at_us, counter.ends_at_us)
     return int(connection.execute(_USED_BEFORE, window).fetchone()[0])
+
+
+def load_counters(connection: sqlite3.Connection, frame: Frame) -> tuple[int, ...]:
+    """The units used in each of the frame's windows; none where nothing was counted yet."""
+    found = [connection.execute(_USED, counter.key).fetchone() for counter in frame.counters]
+    return tuple(0 if row is None else int(row[0]) for row in found)
 
 
 def load_key(connection: sqlite3.Connection, grant_id: str, key_sha256: str) -> KnownKey | None:

@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 
 from app.kernel.refusals import Outage
 from app.metering.calls import Batch, Call, KnownKey, Settled, Void
+from app.metering.grants import Frame
 
 MAX_BATCH = 512
 # A second batch in flight would only wait for the first one's rows; measured slower.
@@ -41,6 +42,10 @@ class Driver(Protocol):
 
     async def find_key(self, grant_id: str, key_sha256: str) -> KnownKey | None:
         """What is remembered of an Idempotency-Key."""
+        ...
+
+    async def read_counters(self, frame: Frame) -> tuple[int, ...]:
+        """The units used in each of the frame's windows."""
         ...
 
     async def close(self) -> None:
@@ -85,6 +90,10 @@ class Tally:
     async def find_key(self, grant_id: str, key_sha256: str) -> KnownKey | None:
         """What is remembered of an Idempotency-Key; raises `Outage`."""
         return await self._drivers[0].find_key(grant_id, key_sha256)
+
+    async def read_counters(self, frame: Frame) -> tuple[int, ...]:
+        """The units used in each of the frame's windows; raises `Outage`."""
+        return await self._drivers[0].read_counters(frame)
 
     def _enqueue(
         self, waiting: list[tuple[T, asyncio.Future[Settled]]], item: T

@@ -81,20 +81,33 @@ class PostgresDriver:
 
     async def find_key(self, grant_id: str, key_sha256: str) -> KnownKey | None:
         """What is remembered of an Idempotency-Key, on a connection of its own."""
+        row = await self._read(lambda reader: reader.fetchrow(_KEY, grant_id, key_sha256))
+        return None if row is None else KnownKey(*row)
+
+    async def read_counters(self, frame: Frame) -> tuple[int, ...]:
+        """The units used in each of the frame's windows, on a connection of its own."""
+        rows = await self._read(
+            lambda reader: reader.fetch(_COUNTERS, frame.grant_id, frame.starts_at_us)
+        )
+        used = {CounterKey(*row[:4]): row[4] for row in rows}
+        return tuple(used.get(counter.key, 0) for counter in frame.counters)
+
+    async def _read(self, ask: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
+        """What the reading connection answers; a broken one is replaced once."""
+        failure: BaseException | None = None
         async with self._reading:
-            for attempt in (1, 2):
+            for _ in range(2):
                 try:
                     if self._reader is None or self._reader.is_closed():
                         self._reader = await self._connect()
-                    row = await self._reader.fetchrow(_KEY, grant_id, key_sha256)
+                    return await ask(self._reader)
                 except _UNKNOWN as error:
+                    failure = error
                     await _drop(self._reader)
                     self._reader = None
-                    if attempt == 2:
-                        raise _away() from error
-                else:
-                    return None if row is None else KnownKey(*row)
-        raise AssertionError("unreachable")
+                except asyncpg.PostgresError as error:
+                    raise _away() from error
+        raise _away() from failure
 
     async def close(self) -> None:
         """Close the connections."""
@@ -171,6 +184,10 @@ _VOID = "SELECT * FROM usage_void($1, $2, $3, $4, $5)"
 _KEY = """
 SELECT event_id, number, request_sha256, replays, replay_until_us, expires_at_us
 FROM usage_key WHERE grant_id = $1 AND key_sha256 = $2"""
+
+_COUNTERS = """
+SELECT grant_id, meter, kind, starts_at_us, used_units FROM usage_window
+WHERE grant_id = $1 AND ends_at_us > $2"""
 
 
 class _Columns:

@@ -19,8 +19,9 @@ from urllib.parse import quote
 
 from app.kernel.refusals import Outage
 from app.metering.calls import Batch, KnownKey, Settled, Void
+from app.metering.grants import Frame
 from app.metering.settling import settle
-from app.metering.sqlite_book import load_book, load_key, void_event, write_book
+from app.metering.sqlite_book import load_book, load_counters, load_key, void_event, write_book
 
 BUSY_BOUND_S = 5.0
 SLOW_COMMIT_S = 0.002
@@ -81,9 +82,12 @@ class SqliteDriver:
     async def find_key(self, grant_id: str, key_sha256: str) -> KnownKey | None:
         """What is remembered of an Idempotency-Key, read outside any batch."""
         with _outages():
-            if self._reader is None:
-                self._reader = _connect(self._path)
-            return load_key(self._reader, grant_id, key_sha256)
+            return load_key(self._open_reader(), grant_id, key_sha256)
+
+    async def read_counters(self, frame: Frame) -> tuple[int, ...]:
+        """The units used in each of the frame's windows, read outside any batch."""
+        with _outages():
+            return load_counters(self._open_reader(), frame)
 
     async def close(self) -> None:
         """Close the connections and the thread."""
@@ -105,6 +109,11 @@ class SqliteDriver:
         if self._connection is None:
             self._connection = _connect(self._path)
         return self._connection
+
+    def _open_reader(self) -> sqlite3.Connection:
+        if self._reader is None:
+            self._reader = _connect(self._path)
+        return self._reader
 
     def _try_begin(self) -> bool:
         try:

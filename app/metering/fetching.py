@@ -1,0 +1,84 @@
+"""Fetching: the data that an admitted call asks for, and how many units they are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.db.installation import Installation
+from app.kernel.refusals import RowNotFound
+from app.metering.admission import OpenGrant
+from app.metering.errors import MethodNotOffered
+from app.metering.grants import CompiledGrant
+from app.metering.hosted import HostedStore
+from app.metering.requests import DataRequest
+from app.metering.upstream import UpstreamClient, UpstreamRequest
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+CHANNELS = {"rows": "hosted", "api": "upstream"}
+
+
+class Fetched(NamedTuple):
+    """An answer ready to send; `counts` is false for one that is no use of the data."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    units: int
+    counts: bool
+
+
+class Fetcher:
+    """Both ways to data: rows that lie here, and the provider's own API."""
+
+    def __init__(self, installation: Installation) -> None:
+        settings = installation.settings
+        self._store = HostedStore(settings.files_dir)
+        self._client = UpstreamClient(installation.keys, settings.upstream_allowances())
+
+    async def fetch(self, opened: OpenGrant, request: DataRequest) -> Fetched:
+        """The data, whole and in memory; raises what `hosted` and `upstream` raise."""
+        if request.operation == "rows":
+            return await self._rows(opened, request)
+        return await self._proxied(opened, request)
+
+    async def close(self) -> None:
+        """Let go of files and connections."""
+        self._store.close()
+        await self._client.close()
+
+    async def _rows(self, opened: OpenGrant, request: DataRequest) -> Fetched:
+        if request.method != "GET":
+            raise MethodNotOffered("Rows are read with GET.", headers={"allow": "GET"})
+        if opened.grant.file is None:
+            raise RowNotFound("This listing has no rows here.")
+        answer = self._store.recall(opened.hosted, request.query, request.accept)
+        if answer is None:
+            answer = await self._store.serve(opened.hosted, request.query, request.accept)
+        units = units_of(opened.grant, 200, answer.rows, len(answer.body))
+        return Fetched(200, answer.headers, answer.body, units, True)
+
+    async def _proxied(self, opened: OpenGrant, request: DataRequest) -> Fetched:
+        if opened.grant.upstream is None:
+            raise RowNotFound("This listing has no API behind it.")
+        answer = await self._client.fetch(
+            opened.upstream,
+            UpstreamRequest(request.method, request.rest, request.query, request.headers),
+        )
+        units = units_of(opened.grant, answer.status, 1, len(answer.body))
+        counts = is_success(answer.status) or units > 0
+        return Fetched(answer.status, answer.headers, answer.body, units, counts)
+
+
+def units_of(grant: CompiledGrant, status: int, rows: int, body_bytes: int) -> int:
+    """The units of an answer by the signed meter; none where its status is not billable."""
+    statuses = grant.billable_statuses
+    billable = is_success(status) if statuses is None else status in statuses
+    if not billable:
+        return 0
+    return {"row": rows, "byte": body_bytes}.get(grant.meter, 1)
+
+
+def is_success(status: int) -> bool:
+    """Whether the status says that the data came."""
+    return 200 <= status < 300

@@ -1,0 +1,195 @@
+"""The gateway: one raw ASGI application through which all data are called.
+
+Admit from memory, fetch, settle on disk, and only then send the first byte. No ORM, no log line
+and no thread on the way of a call like one that was seen before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from app.accounts.oauth.liveness import subjects_of
+from app.accounts.oauth.tokens import TokenVerifier
+from app.db.installation import Installation
+from app.kernel.actor import ANONYMOUS
+from app.kernel.clock import epoch_us
+from app.kernel.ids import new_id
+from app.kernel.refusals import Refusal, RowNotFound
+from app.listings.queries import is_on_sale
+from app.metering.admission import NO_GRANT, GrantBook, OpenGrant
+from app.metering.answering import (
+    Send,
+    key_refusal,
+    refuse_outcome,
+    send_data,
+    send_problem,
+)
+from app.metering.calls import KEY_LIFE_US, Call, Outcome, Settled
+from app.metering.errors import GrantsStale, NoGrant
+from app.metering.fetching import CHANNELS, Fetched, Fetcher
+from app.metering.principals import PrincipalCache, VerifyToken
+from app.metering.requests import DataRequest, read_request
+from app.metering.tally import Tally, open_tally
+from app.metering.watching import Watcher
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+MAX_ROUNDS = 4
+UPSTREAM_REPLAY_US = 10 * 60 * 1_000_000
+
+
+class Gateway:
+    """Serves `/data/…`; belongs to one event loop, in one of `workers` processes."""
+
+    def __init__(
+        self, installation: Installation, verify_token: VerifyToken, workers: int = 1
+    ) -> None:
+        self._installation = installation
+        self._clock = installation.clock
+        self._grants = GrantBook(workers)
+        self._principals = PrincipalCache(verify_token, subjects_of)
+        self.watcher = Watcher(installation, self._grants, self._principals)
+        self._tally: Tally
+        self._fetcher: Fetcher
+
+    async def start(self) -> None:
+        """Load what was granted and begin to settle; comes up even while the stores are away."""
+        self._tally = open_tally(self._installation.settings.store_url("usage"))
+        self._tally.start()
+        self._fetcher = Fetcher(self._installation)
+        await self.watcher.start()
+
+    async def stop(self) -> None:
+        """Settle what waits and let go of everything."""
+        await self.watcher.stop()
+        await self._tally.stop()
+        await self._fetcher.close()
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            fetched, settled, opened = await self._serve(read_request(scope))
+        except Exception as error:  # noqa: BLE001 - every failure becomes a problem document
+            await send_problem(send, error)
+            return
+        await send_data(send, scope["method"], fetched, settled, opened)
+
+    async def _serve(self, request: DataRequest) -> tuple[Fetched, Settled | None, OpenGrant]:
+        """What was fetched, how it was settled (None: it does not count), and under which grant."""
+        if not self.watcher.is_current:
+            raise GrantsStale("The stores do not answer; try again.")
+        for _ in range(MAX_ROUNDS):
+            now_us = epoch_us(self._clock.now())
+            opened = await self._admit(request, now_us)
+            try:
+                fetched = await self._fetcher.fetch(opened, request)
+                if not fetched.counts:
+                    return fetched, None, opened
+                settled = await self._settle(opened, request, fetched)
+            finally:
+                opened.in_flight_units -= 1
+            if not self._is_changed(opened, settled):
+                refuse_outcome(opened, settled, fetched.units)
+                return fetched, settled, opened
+            await self.watcher.look()  # the terms changed under the call: see which hold now
+        raise GrantsStale("The contract is being changed; try again.")
+
+    async def _admit(self, request: DataRequest, now_us: int) -> OpenGrant:
+        """The grant that the call counts under, with one unit of it reserved; or a refusal."""
+        principal = self._principals.recall(request.authorization, now_us)
+        if principal is None:
+            principal = await self._principals.verify(request.authorization, now_us)
+        opened = self._grants.find(
+            principal.organisation_id, request.slug, request.contract_id, now_us
+        )
+        if opened is None:
+            raise await self._no_grant(request)
+        opened.refuse_terms(CHANNELS[request.operation], request.purpose, now_us)
+        opened.frame_for(now_us)
+        if request.key is None or not await self._is_replay(opened, request.key, request, now_us):
+            if not opened.has_room(1):
+                await self._refuse_exhausted(opened, now_us)
+            opened.refuse_rate()
+        opened.in_flight_units += 1
+        return opened
+
+    async def _refuse_exhausted(self, opened: OpenGrant, now_us: int) -> None:
+        """Raise, unless the store (asked at most once a second) says that there is room again."""
+        if opened.begin_asking():
+            frame = opened.frame
+            used_units = await self._tally.read_counters(frame)
+            if frame is opened.frame:
+                opened.learn(used_units)
+        if not opened.has_room(1):
+            raise opened.exhausted(now_us, 1)
+
+    async def _is_replay(
+        self, opened: OpenGrant, key: str, request: DataRequest, now_us: int
+    ) -> bool:
+        """Whether the call's key has posted before and gives its data again."""
+        known = await self._tally.find_key(opened.grant.grant_id, key_hash(key))
+        if known is None or now_us >= known.expires_at_us:
+            return False
+        outcome = known.answer(request.fingerprint(), now_us)
+        if outcome is not Outcome.DUPLICATE:
+            raise key_refusal(outcome)
+        return True
+
+    async def _settle(self, opened: OpenGrant, request: DataRequest, fetched: Fetched) -> Settled:
+        at_us = epoch_us(self._clock.now())
+        call = Call(
+            opened.frame_for(at_us),
+            new_id("evt"),
+            at_us,
+            fetched.units,
+            request.operation,
+            fetched.status,
+            len(fetched.body),
+            request.fingerprint(),
+        )
+        if request.key is not None:
+            call.key_sha256 = key_hash(request.key)
+            lasts_us = UPSTREAM_REPLAY_US if request.operation == "api" else KEY_LIFE_US
+            call.replay_until_us = at_us + lasts_us
+        for _ in range(MAX_ROUNDS):
+            settled = await self._tally.submit(call)
+            if settled.outcome is not Outcome.STALE_WINDOW:
+                break
+            call.frame = opened.frame_for(settled.settled_at_us)
+        if call.frame is opened.frame:
+            opened.learn(settled.used_units)
+        return settled
+
+    def _is_changed(self, opened: OpenGrant, settled: Settled) -> bool:
+        """Whether the store has other terms than the ones that the call was admitted by."""
+        if settled.outcome is Outcome.STALE_GRANT:
+            return True
+        starts_at_us, ends_at_us = opened.grant.life_us
+        in_life = starts_at_us <= settled.settled_at_us < ends_at_us
+        return settled.outcome is Outcome.DEAD and in_life
+
+    async def _no_grant(self, request: DataRequest) -> Refusal:
+        """The refusal of a buyer without any contract: only what is on sale is told to exist."""
+        if await asyncio.to_thread(self._is_on_sale, request.slug):
+            return NoGrant(NO_GRANT)
+        return RowNotFound("There is no such data, or it is not yours.")
+
+    def _is_on_sale(self, slug: str) -> bool:
+        with self._installation.transaction(ANONYMOUS, writes=False) as session:
+            return is_on_sale(session, slug)
+
+
+def key_hash(key: str) -> str:
+    """An Idempotency-Key as the usage store knows it."""
+    return hashlib.sha256(key.encode("ascii")).hexdigest()
+
+
+def make_gateway(
+    installation: Installation, verify_token: VerifyToken | None = None, workers: int = 1
+) -> Gateway:
+    """The gateway of an installation; tokens are verified by accounts unless told otherwise."""
+    return Gateway(installation, verify_token or TokenVerifier(installation).verify, workers)

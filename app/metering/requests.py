@@ -1,0 +1,98 @@
+"""What the gateway reads of a request: its path, and the headers that it knows."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.http.idempotency import read_key
+from app.kernel.refusals import Malformed, NotSignedIn, RowNotFound
+
+MOUNT = b"/data/"
+_SLUG = re.compile(rb"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
+_ONCE = frozenset({b"contract", b"purpose"})
+
+
+@dataclass(slots=True)
+class DataRequest:
+    """One request for data. `operation` is the first word after the slug, `rest` what follows it,
+    from its slash on, as it stands in the URL.
+    """
+
+    method: str
+    slug: str
+    operation: str
+    rest: bytes
+    raw_path: bytes
+    query: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    authorization: bytes
+    accept: bytes = b""
+    contract_id: str | None = None
+    purpose: str | None = None
+    key: str | None = None
+
+    def fingerprint(self) -> str:
+        """What makes two requests the same request: method, path and query."""
+        head = b"%s %s?%s" % (self.method.encode("ascii"), self.raw_path, self.query)
+        return hashlib.sha256(head).hexdigest()
+
+
+def read_request(scope: Mapping[str, Any]) -> DataRequest:
+    """The request in an ASGI scope.
+
+    Refuses with `RowNotFound` for a path that is none of ours, `NotSignedIn` without a token, and
+    `Malformed` for a header that can be read in two ways.
+    """
+    # `path` is decoded, and a mount has cut it: only the raw path says what was asked.
+    raw_path: bytes = scope["raw_path"]
+    slug, slash, rest = raw_path[len(MOUNT) :].partition(b"/")
+    operation, slash_again, rest = rest.partition(b"/")
+    known = raw_path.startswith(MOUNT) and _SLUG.fullmatch(slug) and slash
+    if not known or operation not in _OPERATIONS or (operation == b"rows" and slash_again):
+        raise RowNotFound("There is no such data, or it is not yours.")
+    request = DataRequest(
+        scope["method"],
+        slug.decode("ascii"),
+        operation.decode("ascii"),
+        slash_again + rest,
+        raw_path,
+        scope["query_string"],
+        scope["headers"],
+        b"",
+    )
+    _read_headers(request)
+    return request
+
+
+_OPERATIONS = frozenset({b"rows", b"api"})
+
+
+def _read_headers(request: DataRequest) -> None:
+    keys: list[str] = []
+    for name, value in request.headers:
+        if name == b"authorization":
+            if request.authorization:
+                raise NotSignedIn("Send one Authorization header.")
+            request.authorization = value
+        elif name == b"accept":
+            request.accept = request.accept + b", " + value if request.accept else value
+        elif name == b"idempotency-key":
+            keys.append(value.decode("latin-1"))
+        elif name in _ONCE:
+            _set_once(request, name, value)
+    if keys:
+        request.key = read_key(keys)
+    if not request.authorization:
+        raise NotSignedIn("Send an access token: Authorization: Bearer …")
+
+
+def _set_once(request: DataRequest, name: bytes, value: bytes) -> None:
+    text = value.decode("latin-1").strip()
+    attribute = "contract_id" if name == b"contract" else "purpose"
+    if getattr(request, attribute) is not None:
+        raise Malformed(f"Send the header {name.decode().capitalize()} once.")
+    setattr(request, attribute, text)

@@ -1,0 +1,172 @@
+"""Calls through the gateway to a provider's own API: what passes, and what is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from app.db.installation import Installation
+from app.metering.tables import usage_event
+from tests.metering.gateway_client import Answer, Caller, give, play
+from tests.metering.grant_documents import quota
+from tests.metering.upstream.raw_server import RawServer, fixed, serving
+
+API = "/data/world-gdp/api"
+OK = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nSet-Cookie: a=b\r\n"
+    b"Content-Disposition: inline\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+)
+
+
+def answer_with(status: int) -> bytes:
+    head = f"HTTP/1.1 {status} Whatever\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+    return head.encode() + b"no"
+
+
+class Asking:
+    """One call to an upstream that gives a fixed answer, with everything around it."""
+
+    def __init__(
+        self, installation: Installation, answer: bytes, *, allowed: bool = True, **changes: Any
+    ) -> None:
+        self._allowed = allowed
+        self._installation = installation
+        self._answer = answer
+        self._changes = changes
+        self.server = RawServer()
+
+    def call(self, path: str = "/v1/cities?q=1", method: str = "GET", times: int = 1) -> Answer:
+        return self.calls(path, method, times)[-1]
+
+    def calls(
+        self, path: str, method: str, times: int, headers: dict[str, str] | None = None
+    ) -> list[Answer]:
+        answers: list[Answer] = []
+
+        async def run() -> None:
+            async with serving(fixed(self._answer)) as server:
+                self.server = server
+                opened = self._on(server)
+                await asyncio.to_thread(self._give, opened, server)
+
+                async def story(caller: Caller) -> None:
+                    for _ in range(times):
+                        answers.append(await caller.call(method, API + path, headers=headers))
+
+                await asyncio.to_thread(play, opened, story)
+
+        asyncio.run(run())
+        return answers
+
+    def _on(self, server: RawServer) -> Installation:
+        allowed = (f"127.0.0.1/32:{server.port}",) if self._allowed else ()
+        settings = msgspec.structs.replace(self._installation.settings, upstream_allow=allowed)
+        return dataclasses.replace(self._installation, settings=settings)
+
+    def _give(self, installation: Installation, server: RawServer) -> None:
+        upstream = {
+            "listing_id": "lst_one",
+            "base_url": server.url,
+            "auth": {"kind": "none"},
+            "timeout_s": 5,
+            "body_max_bytes": 1000,
+            "methods": ["GET"],
+        }
+        document = {"channels_allowed": ["upstream"], "file": None, "upstream": upstream}
+        give(installation, **{**document, **self._changes})
+
+    def events(self) -> list[Any]:
+        with self._installation.usage.connect() as connection:
+            return list(connection.execute(sa.select(usage_event)))
+
+
+def test_an_answer_passes_as_an_attachment_and_is_counted(installation: Installation) -> None:
+    asking = Asking(installation, OK, windows=[quota("contract", 5)])
+    answer = asking.call()
+    assert (answer.status, answer.body) == (200, b"hello")
+    assert answer.headers["content-disposition"] == "attachment"
+    assert answer.headers["content-security-policy"] == "sandbox"
+    assert "set-cookie" not in answer.headers
+    assert answer.headers["ratelimit"].startswith('"quota-contract";r=4;')
+    assert asking.server.heads[0].startswith(b"GET /base/v1/cities?q=1 HTTP/1.1")
+    assert b"uthorization" not in asking.server.heads[0]
+    event = asking.events()[0]
+    assert event.event_id == answer.headers["usage-receipt"]
+    assert (event.operation, event.status, event.bytes, event.units) == ("api", 200, 5, 1)
+
+
+def test_the_path_is_forwarded_as_it_was_written(installation: Installation) -> None:
+    asking = Asking(installation, OK)
+    asking.call("/a%2Fb//c")
+    assert asking.server.heads[0].startswith(b"GET /base/a%2Fb//c HTTP/1.1")
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 429])
+def test_a_request_that_the_provider_refuses_passes_and_costs_nothing(
+    installation: Installation, status: int
+) -> None:
+    asking = Asking(installation, answer_with(status))
+    answer = asking.call()
+    assert (answer.status, answer.body) == (status, b"no")
+    assert "usage-receipt" not in answer.headers
+    assert asking.events() == []
+
+
+def test_a_status_that_the_terms_bill_is_counted(installation: Installation) -> None:
+    asking = Asking(installation, answer_with(404), billable_statuses=[200, 404])
+    assert "usage-receipt" in asking.call().headers
+    assert [(event.status, event.units) for event in asking.events()] == [(404, 1)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "slug"),
+    [
+        (answer_with(500), 502, "upstream-failed"),
+        (answer_with(302), 502, "upstream-failed"),
+        (b"", 502, "upstream-failed"),
+        (OK.replace(b"th: 5", b"th: 5000"), 502, "upstream-too-large"),
+        (OK.replace(b"th: 5", b"th: 9"), 502, "upstream-failed"),
+    ],
+)
+def test_an_upstream_that_fails_is_not_billed(
+    installation: Installation, answer: bytes, status: int, slug: str
+) -> None:
+    asking = Asking(installation, answer)
+    found = asking.call()
+    assert (found.status, found.slug) == (status, slug)
+    assert asking.events() == []
+
+
+def test_an_exhausted_quota_does_not_trouble_the_provider(installation: Installation) -> None:
+    asking = Asking(installation, OK, windows=[quota("contract", 1)])
+    answers = asking.calls("/x", "GET", 4)
+    assert [answer.status for answer in answers] == [200, 429, 429, 429]
+    assert len(asking.server.heads) == 1
+
+
+def test_a_method_that_is_not_offered_is_refused(installation: Installation) -> None:
+    asking = Asking(installation, OK)
+    answer = asking.call("/x", "DELETE")
+    assert (answer.status, answer.slug) == (405, "method-not-allowed")
+    assert asking.server.heads == []
+
+
+def test_a_repeat_under_its_key_asks_again_and_pays_once(installation: Installation) -> None:
+    asking = Asking(installation, OK, windows=[quota("contract", 1)])
+    answers = asking.calls("/x", "GET", 5, {"idempotency-key": "one"})
+    assert [answer.status for answer in answers] == [200, 200, 200, 200, 422]
+    assert len({answer.headers.get("usage-receipt") for answer in answers[:4]}) == 1
+    assert len(asking.server.heads) == 4
+    assert len(asking.events()) == 1
+
+
+def test_loopback_is_refused_where_nothing_allows_it(installation: Installation) -> None:
+    asking = Asking(installation, OK, allowed=False)
+    answer = asking.call()
+    assert (answer.status, answer.slug) == (502, "upstream-failed")
+    assert asking.server.connections == 0
