@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
 WRITES = "zhigu_writes"
+SNAPSHOT = "REPEATABLE READ"
 
 
 def make_engine(url: str) -> Engine:
@@ -40,6 +41,11 @@ def make_engine(url: str) -> Engine:
 def writing(engine: Engine) -> Engine:
     """The same engine and pool, whose transactions take SQLite's write lock at once."""
     return engine.execution_options(**{WRITES: True})
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine and pool, whose transactions see the store as it was when they began."""
+    return engine if is_sqlite(engine) else engine.execution_options(isolation_level=SNAPSHOT)
 
 
 def is_sqlite(engine: Engine | Connection) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-from app.db.engine import make_engine, writing
+from app.db.engine import make_engine, reading, writing
 from app.db.session import commit, remember, rollback, store_away
 from app.kernel.actor import Actor
 from app.kernel.clock import Clock
@@ -61,11 +61,12 @@ class Installation:
 
     @contextmanager
     def usage_transaction(self, *, writes: bool = True) -> Iterator[Connection]:
-        """One transaction on the usage store, beside those of the tally.
+        """One transaction on the usage store, beside those of the tally; a reading one sees the
+        store as it was when it began.
 
         Raises `Outage` when the store is away or the commit's outcome is unknown.
         """
-        engine = writing(self.usage) if writes else self.usage
+        engine = writing(self.usage) if writes else reading(self.usage)
         try:
             with engine.begin() as connection:
                 yield connection

@@ -1,0 +1,206 @@
+"""Does the meter keep its promises? Invariants M1 and A2, read-only; each names the first row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.metering.segments import segment_root
+from app.metering.tables import (
+    grant_state,
+    grant_terms,
+    usage_event,
+    usage_period,
+    usage_segment,
+    usage_window,
+)
+
+
+def problems(connection: sa.Connection) -> Iterator[str]:
+    """What is wrong with counters, numbers, segments and periods; nothing when all hold.
+
+    `connection` is a reading `usage_transaction`: it sees a busy store at one moment.
+    """
+    yield from _orphans(connection)
+    grants = connection.execute(sa.select(grant_state).order_by(grant_state.c.grant_id)).all()
+    for grant in grants:
+        yield from _counter_problems(connection, grant.grant_id)
+        yield from _number_problems(connection, grant)
+        yield from _segment_problems(connection, grant)
+        yield from _period_problems(connection, grant)
+
+
+def _orphans(connection: sa.Connection) -> Iterator[str]:
+    terms = sa.and_(
+        grant_terms.c.grant_id == usage_event.c.grant_id, grant_terms.c.epoch == usage_event.c.epoch
+    )
+    lost = connection.execute(
+        sa.select(usage_event.c.event_id)
+        .outerjoin(grant_terms, terms)
+        .where(grant_terms.c.grant_id.is_(None))
+        .limit(1)
+    ).scalar_one_or_none()
+    if lost is not None:
+        yield f"A2: event {lost} was settled under terms that are not here"
+
+
+def _counter_problems(connection: sa.Connection, grant_id: str) -> Iterator[str]:
+    windows = connection.execute(
+        sa.select(usage_window)
+        .where(usage_window.c.grant_id == grant_id)
+        .order_by(usage_window.c.meter, usage_window.c.kind, usage_window.c.starts_at_us)
+    ).all()
+    for window in windows:
+        used = connection.execute(
+            sa.select(sa.func.coalesce(sa.func.sum(usage_event.c.units), 0)).where(
+                *_standing(grant_id, window.meter),
+                usage_event.c.settled_at_us >= window.starts_at_us,
+                usage_event.c.settled_at_us < window.ends_at_us,
+            )
+        ).scalar_one()
+        name = f"{window.meter}/{window.kind}/{window.starts_at_us} of {grant_id}"
+        if used != window.used_units:
+            yield f"M1: window {name} says {window.used_units} units used, its events {used}"
+        elif window.limit_units is not None and window.used_units > window.limit_units:
+            yield f"M1: window {name} is over its limit of {window.limit_units}"
+    uncounted = connection.execute(
+        sa.select(usage_event.c.event_id)
+        .where(usage_event.c.grant_id == grant_id, usage_event.c.kind == "posted")
+        .where(
+            ~sa.exists().where(
+                usage_window.c.grant_id == usage_event.c.grant_id,
+                usage_window.c.meter == usage_event.c.meter,
+                usage_window.c.starts_at_us <= usage_event.c.settled_at_us,
+                usage_window.c.ends_at_us > usage_event.c.settled_at_us,
+            )
+        )
+        .limit(1)
+    ).scalar_one_or_none()
+    if uncounted is not None:
+        yield f"M1: event {uncounted} is counted in no window of {grant_id}"
+
+
+def _standing(grant_id: str, meter: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """The conditions for posted events of a meter that were not taken back."""
+    void = usage_event.alias("void")
+    return (
+        usage_event.c.grant_id == grant_id,
+        usage_event.c.meter == meter,
+        usage_event.c.kind == "posted",
+        ~sa.exists().where(
+            void.c.grant_id == usage_event.c.grant_id, void.c.voids == usage_event.c.number
+        ),
+    )
+
+
+def _number_problems(connection: sa.Connection, grant: sa.Row[Any]) -> Iterator[str]:
+    numbered = sa.select(
+        usage_event,
+        sa.func.row_number().over(order_by=usage_event.c.number).label("place"),
+        sa.func.lag(usage_event.c.settled_at_us)
+        .over(order_by=usage_event.c.number)
+        .label("before"),
+    ).where(usage_event.c.grant_id == grant.grant_id)
+    rows = numbered.subquery()
+    wrong = connection.execute(
+        sa.select(rows)
+        .where((rows.c.number != rows.c.place) | (rows.c.settled_at_us < rows.c.before))
+        .order_by(rows.c.number)
+        .limit(1)
+    ).one_or_none()
+    if wrong is not None and wrong.number != wrong.place:
+        yield f"A2: event {wrong.place} of {grant.grant_id} is missing; {wrong.number} is next"
+    elif wrong is not None:
+        yield f"A2: event {wrong.event_id} was settled before the one that it follows"
+    else:
+        yield from _end_problems(connection, grant)
+
+
+def _end_problems(connection: sa.Connection, grant: sa.Row[Any]) -> Iterator[str]:
+    mine = usage_event.c.grant_id == grant.grant_id
+    last = connection.execute(
+        sa.select(
+            sa.func.max(usage_event.c.number), sa.func.max(usage_event.c.settled_at_us)
+        ).where(mine)
+    ).one()
+    if (last[0] or 0) != grant.last_number:
+        said = grant.last_number
+        yield f"A2: the last event of {grant.grant_id} is {last[0]}, its state says {said}"
+    if (last[1] or 0) > grant.last_settled_at_us:
+        yield f"A2: {grant.grant_id} was last settled before its last event"
+    target = usage_event.alias("target")
+    wrong = connection.execute(
+        sa.select(usage_event.c.event_id)
+        .outerjoin(
+            target,
+            sa.and_(
+                target.c.grant_id == usage_event.c.grant_id,
+                target.c.number == usage_event.c.voids,
+                target.c.kind == "posted",
+                target.c.units == usage_event.c.units,
+                target.c.meter == usage_event.c.meter,
+            ),
+        )
+        .where(mine, usage_event.c.kind == "void", target.c.grant_id.is_(None))
+        .limit(1)
+    ).scalar_one_or_none()
+    if wrong is not None:
+        yield f"M1: event {wrong} takes back what was not posted"
+
+
+def _segment_problems(connection: sa.Connection, grant: sa.Row[Any]) -> Iterator[str]:
+    segments = connection.execute(
+        sa.select(usage_segment)
+        .where(usage_segment.c.grant_id == grant.grant_id)
+        .order_by(usage_segment.c.first_number)
+    ).all()
+    sealed_to = 0
+    for segment in segments:
+        first, last = segment.first_number, segment.last_number
+        name = f"segment {first}–{last} of {grant.grant_id}"
+        if first != sealed_to + 1:
+            yield f"A2: {name} should begin at {sealed_to + 1}"
+            return
+        if segment_root(connection, grant.grant_id, first, last) != segment.root:
+            yield f"A2: {name} is not what was sealed"
+            return
+        sealed_to = last
+    if sealed_to != grant.sealed_to:
+        yield f"A2: {grant.grant_id} is sealed to {sealed_to}, its state says {grant.sealed_to}"
+
+
+def _period_problems(connection: sa.Connection, grant: sa.Row[Any]) -> Iterator[str]:
+    periods = connection.execute(
+        sa.select(usage_period)
+        .where(usage_period.c.grant_id == grant.grant_id)
+        .order_by(usage_period.c.closed_until_us)
+    ).all()
+    closed_to = 0
+    for period in periods:
+        name = f"the period of {grant.grant_id} until {period.closed_until_us}"
+        if period.first_number != closed_to + 1:
+            yield f"A2: {name} should begin at event {closed_to + 1}"
+            return
+        closed_to = period.last_number
+        stray = connection.execute(
+            sa.select(usage_event.c.event_id)
+            .where(
+                usage_event.c.grant_id == grant.grant_id,
+                sa.or_(
+                    sa.and_(
+                        usage_event.c.number <= closed_to,
+                        usage_event.c.settled_at_us >= period.closed_until_us,
+                    ),
+                    sa.and_(
+                        usage_event.c.number > closed_to,
+                        usage_event.c.settled_at_us < period.closed_until_us,
+                    ),
+                ),
+            )
+            .limit(1)
+        ).scalar_one_or_none()
+        if stray is not None:
+            yield f"A2: event {stray} is on the wrong side of {name}"
+            return

@@ -1,0 +1,136 @@
+"""Closing: which of a grant's events belong to a period, fixed for ever as a range of numbers.
+
+Closing takes the lock that calls settle under and moves the grant's last settled moment to the end
+of the period: no call can fall between two periods, and none is in two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from app.metering.tables import grant_state, grant_terms, usage_event, usage_period
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRange:
+    """The events of one closed period by number; an empty one ends before it begins.
+
+    `units` are those posted less those voided in the range.
+    """
+
+    first_number: int
+    last_number: int
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class PricedUnits:
+    """Units of a range that were settled under one plan and one meter."""
+
+    plan_id: str
+    terms_sha256: str
+    meter: str
+    units: int
+    calls: int
+
+
+class PeriodClosedBeyond(ValueError):
+    """A later period of the grant is closed already: this one can only be asked for again."""
+
+
+def close_range(connection: sa.Connection, grant_id: str, up_to_us: int) -> ClosedRange:
+    """Close the grant's events settled before `up_to_us` that no earlier period holds.
+
+    Needs a writing transaction on the usage store. Closing the same again gives the same range.
+    A grant that was never applied has no events: its range is empty.
+    """
+    state = connection.execute(
+        sa.select(grant_state.c.last_settled_at_us)
+        .where(grant_state.c.grant_id == grant_id)
+        .with_for_update()
+    ).one_or_none()
+    if state is None:
+        return ClosedRange(1, 0, 0)
+    mine = usage_period.c.grant_id == grant_id
+    last_closed = connection.execute(
+        sa.select(usage_period)
+        .where(mine, usage_period.c.closed_until_us >= up_to_us)
+        .order_by(usage_period.c.closed_until_us)
+        .limit(1)
+    ).one_or_none()
+    if last_closed is not None:
+        if last_closed.closed_until_us != up_to_us:
+            raise PeriodClosedBeyond(f"{grant_id} is closed beyond {up_to_us}")
+        first, last = last_closed.first_number, last_closed.last_number
+        return ClosedRange(first, last, units_in(connection, grant_id, first, last))
+    first, last = _open_range(connection, grant_id, up_to_us)
+    connection.execute(
+        sa.insert(usage_period).values(
+            grant_id=grant_id, closed_until_us=up_to_us, first_number=first, last_number=last
+        )
+    )
+    connection.execute(
+        sa.update(grant_state)
+        .where(grant_state.c.grant_id == grant_id, grant_state.c.last_settled_at_us < up_to_us)
+        .values(last_settled_at_us=up_to_us)
+    )
+    return ClosedRange(first, last, units_in(connection, grant_id, first, last))
+
+
+def units_in(connection: sa.Connection, grant_id: str, first: int, last: int) -> int:
+    """Units posted less units voided among the events `first` to `last`.
+
+    May be negative: what a void takes back may lie in an earlier range.
+    """
+    return sum(part.units for part in units_between(connection, grant_id, first, last))
+
+
+def units_between(
+    connection: sa.Connection, grant_id: str, first: int, last: int
+) -> Sequence[PricedUnits]:
+    """The same by the plan and terms that each event was settled under."""
+    signed = sa.case(
+        (usage_event.c.kind == "void", -usage_event.c.units), else_=usage_event.c.units
+    )
+    calls = sa.case((usage_event.c.kind == "void", -1), else_=1)
+    terms = (grant_terms.c.plan_id, grant_terms.c.terms_sha256, usage_event.c.meter)
+    rows = connection.execute(
+        sa.select(
+            *terms,
+            sa.cast(sa.func.sum(signed), sa.BigInteger),
+            sa.cast(sa.func.sum(calls), sa.BigInteger),
+        )
+        .join(
+            grant_terms,
+            sa.and_(
+                grant_terms.c.grant_id == usage_event.c.grant_id,
+                grant_terms.c.epoch == usage_event.c.epoch,
+            ),
+        )
+        .where(usage_event.c.grant_id == grant_id, usage_event.c.number.between(first, last))
+        .group_by(*terms)
+        .order_by(sa.func.min(usage_event.c.number))
+    )
+    return [PricedUnits(*row) for row in rows]
+
+
+def _open_range(connection: sa.Connection, grant_id: str, up_to_us: int) -> tuple[int, int]:
+    """The numbers after the last closed period that were settled before `up_to_us`."""
+    closed_to = connection.execute(
+        sa.select(sa.func.max(usage_period.c.last_number)).where(
+            usage_period.c.grant_id == grant_id
+        )
+    ).scalar_one()
+    first = (closed_to or 0) + 1
+    # Settled moments never fall as numbers rise.
+    last = connection.execute(
+        sa.select(sa.func.max(usage_event.c.number)).where(
+            usage_event.c.grant_id == grant_id,
+            usage_event.c.number >= first,
+            usage_event.c.settled_at_us < up_to_us,
+        )
+    ).scalar_one()
+    return first, last if last is not None else first - 1
