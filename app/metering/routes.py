@@ -1,0 +1,121 @@
+"""Use over HTTP: what buyer and provider see of it, from the rows that bill it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+from sqlmodel import Session
+
+from app.db.installation import Installation
+from app.http.guarding import needs
+from app.http.paging import DEFAULT_LIMIT, MAX_LIMIT
+from app.http.schemas import Page
+from app.kernel.actor import Actor
+from app.kernel.clock import day_after, day_start, epoch_us
+from app.metering.queries import (
+    Grouping,
+    UsageFilter,
+    access_contract_grant,
+    access_event,
+    list_events,
+    quota_use,
+    usage_sums,
+)
+from app.metering.receipts import export_event_receipt
+from app.metering.schemas import (
+    UsageEventView,
+    UsageView,
+    WindowsView,
+    event_view,
+    sum_view,
+    window_view,
+)
+
+TAGS = ["Usage"]
+READ = needs("usage:read")
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT)]
+EVENT = "/api/v1/usage/events/{event_id:str}"
+
+
+@get("/api/v1/usage", sync_to_thread=True, guards=[READ], tags=TAGS)
+def get_usage(
+    actor: NamedDependency[Actor],
+    installation: NamedDependency[Installation],
+    contract_id: FromQuery[str | None] = None,
+    listing_id: FromQuery[str | None] = None,
+    group_by: FromQuery[Grouping] = Grouping.DAY,
+    first_on: FromQuery[date | None] = None,
+    last_on: FromQuery[date | None] = None,
+) -> UsageView:
+    """Units and calls, by day, month, listing or contract; both dates are included."""
+    wanted = UsageFilter(
+        contract_id,
+        listing_id,
+        None if first_on is None else epoch_us(day_start(first_on)),
+        None if last_on is None else epoch_us(day_after(last_on)),
+    )
+    with installation.usage_transaction(writes=False) as connection:
+        found = usage_sums(connection, actor, wanted, group_by)
+    return UsageView(group_by=group_by.value, items=[sum_view(one) for one in found])
+
+
+@get("/api/v1/usage/windows", sync_to_thread=True, guards=[READ], tags=TAGS)
+def get_windows(
+    contract_id: FromQuery[str],
+    actor: NamedDependency[Actor],
+    installation: NamedDependency[Installation],
+) -> WindowsView:
+    """Each quota of a contract: its present window, what was used in it and what is left."""
+    now_us = epoch_us(installation.clock.now())
+    with installation.usage_transaction(writes=False) as connection:
+        grant_id = access_contract_grant(connection, actor, contract_id)
+        items = [window_view(use) for use in quota_use(connection, grant_id, now_us)]
+    return WindowsView(contract_id=contract_id, items=items)
+
+
+@get("/api/v1/usage/events", sync_to_thread=True, guards=[READ], tags=TAGS)
+def get_events(
+    actor: NamedDependency[Actor],
+    installation: NamedDependency[Installation],
+    contract_id: FromQuery[str | None] = None,
+    listing_id: FromQuery[str | None] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: FromQuery[str | None] = None,
+) -> Page[UsageEventView]:
+    """Settled calls in the order of their numbers, contract by contract: a gap would show."""
+    wanted = UsageFilter(contract_id, listing_id)
+    with installation.usage_transaction(writes=False) as connection:
+        events, next_cursor = list_events(connection, actor, wanted, limit=limit, cursor=cursor)
+    return Page(items=[event_view(event) for event in events], next_cursor=next_cursor)
+
+
+@get(EVENT, sync_to_thread=True, guards=[READ], tags=TAGS)
+def get_event(
+    event_id: FromPath[str],
+    actor: NamedDependency[Actor],
+    installation: NamedDependency[Installation],
+) -> UsageEventView:
+    """One settled call: what the header Usage-Receipt names."""
+    with installation.usage_transaction(writes=False) as connection:
+        return event_view(access_event(connection, actor, event_id))
+
+
+@get(f"{EVENT}/receipt", sync_to_thread=True, guards=[READ], tags=TAGS)
+def get_receipt(
+    event_id: FromPath[str],
+    actor: NamedDependency[Actor],
+    session: NamedDependency[Session],
+    installation: NamedDependency[Installation],
+) -> Response[bytes]:
+    """The proof of one call, for `zhigu verify`; 409 `not-yet-sealed` in its first minute."""
+    with installation.usage_transaction(writes=False) as connection:
+        event = access_event(connection, actor, event_id)
+        content = export_event_receipt(session, connection, event)
+    return Response(content, media_type="application/json")
+
+
+ROUTERS = (get_usage, get_windows, get_events, get_event, get_receipt)

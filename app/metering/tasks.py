@@ -1,0 +1,48 @@
+"""Work of metering beside requests: grants into force, events under seal, old keys forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.contracts.granting import compiled_grant
+from app.db.changes import forget_changes
+from app.db.installation import Installation
+from app.jobs.kinds import JobKind, Lane, Recurring
+from app.kernel.actor import job_actor
+from app.kernel.clock import epoch_us
+from app.metering.granting import apply_grant
+from app.metering.segments import seal_due
+from app.metering.tables import usage_key
+
+SWEEP_EVERY_S = 600.0
+CHANGES_KEPT_US = 24 * 3600 * 1_000_000
+
+
+def apply(installation: Installation, payload: Mapping[str, Any]) -> None:
+    """Bring a grant into force as its contract now stands; a repeat changes nothing.
+
+    Reads the newest state whatever the job was enqueued for, so jobs may come in any order.
+    """
+    with installation.transaction(job_actor("grant.apply"), writes=False) as session:
+        document = compiled_grant(session, payload["grant_id"])
+    with installation.usage_transaction() as connection:
+        apply_grant(connection, document, epoch_us(installation.clock.now()))
+
+
+def sweep(installation: Installation) -> None:
+    """Forget Idempotency-Keys that have expired, and changes that every worker has seen."""
+    now_us = epoch_us(installation.clock.now())
+    with installation.usage_transaction() as connection:
+        connection.execute(sa.delete(usage_key).where(usage_key.c.expires_at_us <= now_us))
+        forget_changes(connection, now_us - CHANGES_KEPT_US)
+
+
+JOBS = (JobKind("grant.apply", apply, lane=Lane.FAST),)
+
+SCHEDULE = (
+    Recurring("usage.seal", lambda installation: installation.settings.seal_every_s, seal_due),
+    Recurring("usage.sweep", lambda _installation: SWEEP_EVERY_S, sweep),
+)
