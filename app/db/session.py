@@ -23,6 +23,11 @@ def actor_of(session: Session) -> Actor:
     return actor
 
 
+def act_as(session: Session, actor: Actor) -> None:
+    """Let what follows be recorded under `actor`: somebody who signed in by other than a token."""
+    session.info["actor"] = actor
+
+
 def now(session: Session) -> datetime:
     """The present moment by the installation's clock."""
     moment = session.info["installation"].clock.now()

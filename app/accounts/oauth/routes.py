@@ -1,5 +1,8 @@
-"""Routes of the authorization server."""
+"""Routes of the authorization server: what programs call, and what a person's browser does."""
 
 from __future__ import annotations
 
-OAUTH_ROUTES = ()
+from app.accounts.oauth.page_routes import PAGE_ROUTES
+from app.accounts.oauth.token_routes import TOKEN_ROUTES
+
+OAUTH_ROUTES = (*TOKEN_ROUTES, *PAGE_ROUTES)

@@ -1,0 +1,31 @@
+"""Forgetting: codes, sessions, tries and revocations that can no longer matter."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlmodel import col, delete
+
+from app.accounts.oauth.models import (
+    AuthorizationCode,
+    RevokedToken,
+    SignInFailures,
+    SignInSession,
+)
+from app.accounts.oauth.signing_in import FORGET_AFTER
+from app.db.installation import Installation
+from app.db.session import now
+from app.kernel.actor import job_actor
+
+KEPT_FOR = timedelta(days=1)
+"""A used code is kept longer than the token it gave lives: a second use must be seen."""
+
+
+def forget_lapsed(installation: Installation) -> None:
+    """Drop what lapsed a day ago; recurring work."""
+    with installation.transaction(job_actor("accounts.sweep")) as session:
+        moment = now(session)
+        for model in (AuthorizationCode, SignInSession, RevokedToken):
+            session.execute(delete(model).where(col(model.lapses_at) < moment - KEPT_FOR))
+        old = col(SignInFailures.last_at) < moment - FORGET_AFTER
+        session.execute(delete(SignInFailures).where(old))

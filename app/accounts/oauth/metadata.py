@@ -1,0 +1,42 @@
+"""What the server says of itself (RFC 8414): exactly what is true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.accounts.scopes import SCOPES
+from app.accounts.states import AuthMethod
+from app.kernel.jwk import ALGORITHM, PublicKey
+
+AUTH_METHODS = [AuthMethod.SECRET_BASIC.value, AuthMethod.NONE.value]
+
+
+def server_metadata(issuer: str) -> dict[str, Any]:
+    """The metadata document of the authorization server at `issuer`."""
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "token_endpoint": f"{issuer}/oauth/token",
+        "jwks_uri": f"{issuer}/oauth/jwks",
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "service_documentation": f"{issuer}/docs",
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "ui_locales_supported": ["zh-CN", "en"],
+    }
+
+
+def key_document(keys: dict[str, PublicKey]) -> dict[str, Any]:
+    """The public keys as a JWK set (RFC 7517 §5)."""
+    return {
+        "keys": [
+            {**key.jwk, "kid": kid, "alg": ALGORITHM, "use": "sig"}
+            for kid, key in sorted(keys.items())
+        ]
+    }

@@ -1,0 +1,44 @@
+"""Revoking: an access token is taken back by its `jti` (RFC 7009)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlmodel import Session
+
+from app.accounts.models import Client
+from app.accounts.oauth.models import RevokedToken
+from app.accounts.oauth.token_keys import public_keys
+from app.accounts.oauth.tokens import SKEW_S, TokenInvalid, verify_access_token
+from app.audit.recording import record
+from app.db.installation import installation_of
+from app.db.session import now
+from app.kernel.clock import epoch_us, from_epoch_us
+
+
+def revoke_token(session: Session, client: Client, token: str) -> None:
+    """Take back `token` if it is a live one of this client; any other is as good as revoked."""
+    issuer = installation_of(session).settings.public_url
+    now_s = epoch_us(now(session)) // 1_000_000
+    try:
+        actor, lapses_at_s = verify_access_token(public_keys(session).get, token, now_s, issuer)
+    except TokenInvalid:
+        return
+    assert actor.token_id is not None
+    assert actor.organisation_id is not None
+    if actor.client_id != client.id or session.get(RevokedToken, actor.token_id) is not None:
+        return
+    session.add(
+        RevokedToken(
+            jti=actor.token_id,
+            revoked_at=now(session),
+            lapses_at=from_epoch_us(lapses_at_s * 1_000_000) + timedelta(seconds=SKEW_S),
+        )
+    )
+    record(
+        session,
+        "token:revoked",
+        client.id,
+        organisations=(actor.organisation_id, client.organisation_id),
+        jti=actor.token_id,
+    )

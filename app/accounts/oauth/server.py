@@ -1,0 +1,174 @@
+"""The authorization server: Authlib's, within one request's transaction.
+
+Authlib decides by RFC 6749, 7636 and 6750; rows, clock, secrets and tokens are ours. One is made
+for each request, so nothing is shared between threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from authlib.common.urls import add_params_to_uri
+from authlib.oauth2.rfc6749 import (
+    AuthorizationServer,
+    InvalidClientError,
+    InvalidScopeError,
+    OAuth2Error,
+    OAuth2Request,
+)
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from sqlmodel import Session
+
+from app.accounts.models import Person
+from app.accounts.oauth.codes import allowed_scopes
+from app.accounts.oauth.grants import OnlyS256, OwnCredentials, PersonsCode
+from app.accounts.oauth.issuing import AccessToken, Bearer, issue_token
+from app.accounts.oauth.parameters import Parameters
+from app.accounts.oauth.registered_clients import (
+    RegisteredClient,
+    by_nothing,
+    by_secret_basic,
+    find_client,
+)
+from app.accounts.oauth.tokens import LIFE_S
+from app.accounts.scopes import SCOPES
+from app.db.installation import installation_of
+
+
+@dataclass(frozen=True)
+class OAuthAnswer:
+    """What goes back: a JSON body, or a redirect to `location`."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+
+    @property
+    def location(self) -> str | None:
+        """Where the browser is sent, if it is."""
+        return self.headers.get("Location")
+
+
+class OAuthRequest(OAuth2Request):  # type: ignore[misc]  # Authlib is untyped
+    """A request whose parameters have been read: the query at one endpoint, the form at another."""
+
+    def __init__(
+        self, method: str, uri: str, parameters: Parameters, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(method, uri, headers=headers)
+        self._parameters = dict(parameters.values)
+        self.payload = BasicOAuth2Payload(self._parameters)
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The parameters."""
+        return self._parameters
+
+
+class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
+    """Authlib's server on `session`; what it issued last is `issued`."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(scopes_supported=SCOPES)
+        self.session = session
+        self.issuer = installation_of(session).settings.public_url
+        self.issued: AccessToken | None = None
+        self.register_client_auth_method("client_secret_basic", by_secret_basic)
+        self.register_client_auth_method("none", by_nothing)
+        self.register_token_generator("default", self._new_token)
+        self.register_grant(OwnCredentials)
+        self.register_grant(PersonsCode, [OnlyS256()])
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        parameters: Parameters,
+        headers: Mapping[str, str],
+    ) -> OAuthRequest:
+        """The request as Authlib takes it. RFC 6749 §3.1: without TLS, it works on loopback only.
+
+        What counts is the public address, for TLS may end before us.
+        """
+        return OAuthRequest(method, self.issuer + path, parameters, headers)
+
+    def query_client(self, client_id: str) -> RegisteredClient | None:
+        """A live client."""
+        return find_client(self.session, client_id)
+
+    def authenticate_client(
+        self, request: OAuthRequest, methods: Any, endpoint: str = "token"
+    ) -> RegisteredClient:
+        """The client that proves itself by one of `methods`; all failures look the same."""
+        try:
+            client = super().authenticate_client(request, methods, endpoint)
+        except InvalidClientError as error:
+            raise InvalidClientError("Client authentication failed.", status_code=401) from error
+        assert isinstance(client, RegisteredClient)
+        return client
+
+    def save_token(self, token: Any, request: OAuthRequest) -> None:
+        """Nothing: a token is its own record."""
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Nobody listens."""
+
+    def create_oauth2_request(self, request: OAuthRequest) -> OAuthRequest:
+        """It is one already."""
+        return request
+
+    def handle_response(
+        self, status: int, body: Any, headers: list[tuple[str, str]]
+    ) -> OAuthAnswer:
+        """The answer, with `iss` in every redirect (RFC 9207)."""
+        found = dict(headers)
+        if "Location" in found:
+            found["Location"] = add_params_to_uri(found["Location"], [("iss", self.issuer)])
+        if status == 401:
+            found["WWW-Authenticate"] = 'Basic realm="zhigu", charset="UTF-8"'
+        return OAuthAnswer(status, found, body if isinstance(body, dict) else {})
+
+    def refuse(self, request: OAuthRequest, error: OAuth2Error) -> OAuthAnswer:
+        """The answer that tells of `error`."""
+        answer = self.handle_error_response(request, error)
+        assert isinstance(answer, OAuthAnswer)
+        return answer
+
+    def _new_token(
+        self,
+        grant_type: str,
+        client: RegisteredClient,
+        user: Person | None = None,
+        scope: str | None = None,
+        **_unused: Any,
+    ) -> dict[str, object]:
+        self.issued = issue_token(self.session, _bearer(client, user, scope))
+        return {
+            "access_token": self.issued.text,
+            "token_type": "Bearer",
+            "expires_in": LIFE_S,
+            "scope": self.issued.scope,
+        }
+
+
+def _bearer(client: RegisteredClient, person: Person | None, scope: str | None) -> Bearer:
+    if person is None:
+        granted = client.get_allowed_scope(scope)
+        if granted is None:
+            raise InvalidScopeError("The client does not have all of these scopes.")
+        return Bearer(
+            subject=client.row.id,
+            client_id=client.row.id,
+            organisation_id=client.row.organisation_id,
+            scopes=granted.split(),
+            roles=client.row.roles,
+        )
+    return Bearer(
+        subject=person.id,
+        client_id=client.row.id,
+        organisation_id=person.organisation_id,
+        scopes=allowed_scopes(client.row, person, scope or ""),
+        roles=[person.role.value],
+    )

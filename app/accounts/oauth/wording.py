@@ -1,0 +1,117 @@
+"""Words of the sign-in pages, in Chinese and English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+Language = Literal["zh-CN", "en"]
+
+WORDS: Mapping[Language, Mapping[str, str]] = {
+    "zh-CN": {
+        "product": "智谷数据流通服务平台",
+        "sign_in": "登录",
+        "sign_in_title": "登录智谷",
+        "sign_in_for": "登录后继续使用",
+        "email": "电子邮箱",
+        "password": "密码",
+        "refused": "邮箱或密码不正确。",
+        "too_many": "尝试次数过多，请稍后再试。",
+        "stale": "页面已过期，请重新填写。",
+        "consent_title": "授权确认",
+        "consent_asks": "申请以您的身份访问智谷",
+        "provided_by": "提供方",
+        "signed_in_as": "当前登录",
+        "may": "同意后，该应用可以：",
+        "withheld": "以下权限超出您的角色，不会授予：",
+        "then": "完成后将返回",
+        "allow": "同意并继续",
+        "deny": "拒绝",
+        "other_account": "使用其他账号",
+        "failed_title": "无法继续",
+        "failed_request": "这个登录请求不完整或不可信，因此没有跳转。请返回应用重新开始。",
+        "failed_hint": "如果问题仍然存在，请把下面的编号告诉应用的提供方。",
+        "listings:read": "查看数据目录与产品",
+        "listings:write": "发布和修改数据产品",
+        "contracts:read": "查看合约与协商",
+        "contracts:write": "发起和处理合约协商",
+        "contracts:sign": "代表机构签署合约",
+        "data:read": "按合约调用数据",
+        "usage:read": "查看用量",
+        "usage:write": "上报用量",
+        "billing:read": "查看账单与结算",
+        "billing:write": "支付与处理账单",
+        "audit:read": "查看审计记录",
+        "organisations:read": "查看机构信息",
+        "organisations:write": "管理机构、成员与应用",
+        "admin": "管理整个平台",
+    },
+    "en": {
+        "product": "Zhigu data circulation platform",
+        "sign_in": "Sign in",
+        "sign_in_title": "Sign in to Zhigu",
+        "sign_in_for": "to continue to",
+        "email": "Email address",
+        "password": "Password",
+        "refused": "The email address or the password is not right.",
+        "too_many": "Too many tries. Please wait a while.",
+        "stale": "The page had expired. Please fill it in again.",
+        "consent_title": "Allow access",
+        "consent_asks": "asks to act in Zhigu on your behalf",
+        "provided_by": "Provided by",
+        "signed_in_as": "Signed in as",
+        "may": "If you agree, the application may:",
+        "withheld": "Beyond your role, and not given:",
+        "then": "You will return to",
+        "allow": "Agree and continue",
+        "deny": "Refuse",
+        "other_account": "Use another account",
+        "failed_title": "We cannot go on",
+        "failed_request": "This sign-in request is incomplete or cannot be trusted, so you were "
+        "not sent anywhere. Go back to the application and start again.",
+        "failed_hint": "If it happens again, tell the application's provider this number.",
+        "listings:read": "See the catalogue and its products",
+        "listings:write": "Publish and change data products",
+        "contracts:read": "See contracts and negotiations",
+        "contracts:write": "Open and carry on negotiations",
+        "contracts:sign": "Sign contracts for the organisation",
+        "data:read": "Call data under contracts",
+        "usage:read": "See usage",
+        "usage:write": "Report usage",
+        "billing:read": "See invoices and settlement",
+        "billing:write": "Pay and handle invoices",
+        "audit:read": "See the audit trail",
+        "organisations:read": "See the organisation",
+        "organisations:write": "Manage the organisation, its people and applications",
+        "admin": "Manage the whole platform",
+    },
+}
+
+
+def choose_language(accept_language: str | None) -> Language:
+    """The language that a browser likes better (RFC 9110 §12.5.4); Chinese if it does not say."""
+    best: tuple[float, Language] = (0.0, "zh-CN")
+    for part in (accept_language or "").split(",")[:20]:
+        tag, _, weight = part.strip().lower().partition(";")
+        language = _language_of(tag.strip())
+        quality = _quality(weight)
+        if language is not None and quality > best[0]:
+            best = (quality, language)
+    return best[1]
+
+
+def _language_of(tag: str) -> Language | None:
+    primary = tag.partition("-")[0]
+    if primary in ("zh", "*"):
+        return "zh-CN"
+    return "en" if primary == "en" else None
+
+
+def _quality(weight: str) -> float:
+    name, _, value = weight.strip().partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return min(max(float(value), 0.0), 1.0)
+    except ValueError:
+        return 0.0
