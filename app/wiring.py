@@ -15,7 +15,9 @@ from app.accounts.oauth import models as oauth_models
 from app.audit import models as audit_models
 from app.audit import routes as audit_routes
 from app.audit import tasks as audit_tasks
+from app.billing import routes as billing_routes
 from app.billing import tables as billing_tables
+from app.billing import tasks as billing_tasks
 from app.billing.triggers import BILLING_TRIGGERS
 from app.contracts import models as contracts_models
 from app.contracts import routes as contracts_routes
@@ -26,6 +28,8 @@ from app.http.idempotency import forget_old_answers
 from app.jobs import models as jobs_models
 from app.jobs.kinds import JobKind, Recurring
 from app.listings import models as listings_models
+from app.metering import routes as metering_routes
+from app.metering import tasks as metering_tasks
 from app.metering.tables import usage_metadata
 from app.metering.tally_functions import POSTGRES_FUNCTIONS
 from app.reports import readiness
@@ -57,13 +61,17 @@ ROUTERS: tuple[ControllerRouterHandler, ...] = (
     *contracts_routes.ROUTERS,
     *accounts_routes.ROUTERS,
     *reports_routes.ROUTERS,
+    *metering_routes.ROUTERS,
+    *billing_routes.ROUTERS,
 )
 
-JOBS: tuple[JobKind, ...] = ()
+JOBS: tuple[JobKind, ...] = (*contracts_tasks.JOBS, *metering_tasks.JOBS, *billing_tasks.JOBS)
 
 SCHEDULE: tuple[Recurring, ...] = (
     Recurring("idempotency.sweep", lambda _installation: 3600.0, forget_old_answers),
     *audit_tasks.SCHEDULE,
     *contracts_tasks.SCHEDULE,
+    *metering_tasks.SCHEDULE,
     *accounts_tasks.SCHEDULE,
+    *billing_tasks.SCHEDULE,
 )

@@ -36,6 +36,7 @@ class Payment(SQLModel, table=True):
     __table_args__ = (
         sa.CheckConstraint("amount_minor > 0", name="amount"),
         sa.CheckConstraint("fee_minor >= 0", name="fee"),
+        sa.CheckConstraint("attempt >= 1", name="attempt"),
         sa.CheckConstraint("state <> 'succeeded' OR settled_at IS NOT NULL", name="settled"),
         sa.Index(
             "uq_payment_open_invoice_id",
@@ -56,6 +57,7 @@ class Payment(SQLModel, table=True):
     state: PaymentState = enum_field(PaymentState)
     created_at: datetime = moment_field()
     settled_at: datetime | None = moment_field(nullable=True)
+    attempt: int = int_field()
     checkout_session: str | None = text_field(REFERENCE_CHARS, nullable=True, unique=True)
     checkout_url: str | None = long_text_field(nullable=True)
     checkout_expires_at: datetime | None = moment_field(nullable=True)
@@ -80,15 +82,20 @@ class ProcessorCustomer(SQLModel, table=True):
 
 
 class WebhookReceived(SQLModel, table=True):
-    """An event that the processor has sent, once, however often it was delivered."""
+    """An event that the processor has sent, once, however often it was delivered.
+
+    Only what it is about is kept: the newest state is looked up. `payment_id` is what its metadata
+    say, and may name none of ours.
+    """
 
     __tablename__ = "webhook_received"
 
     id: str = Field(sa_column=sa.Column(sa.String(REFERENCE_CHARS), primary_key=True))
-    kind: str = text_field(100)
+    kind: str = text_field(REFERENCE_CHARS)
     account: str | None = text_field(REFERENCE_CHARS, nullable=True)
     subject_id: str | None = text_field(REFERENCE_CHARS, nullable=True)
-    payment_id: str | None = text_field(40, nullable=True)
+    payment_id: str | None = text_field(REFERENCE_CHARS, nullable=True)
+    payment_intent: str | None = text_field(REFERENCE_CHARS, nullable=True)
     created_at: datetime = moment_field()
     received_at: datetime = moment_field()
     handled_at: datetime | None = moment_field(nullable=True)

@@ -70,6 +70,7 @@ class Payout(SQLModel, table=True):
     created_at: datetime = moment_field()
     due_at: datetime = moment_field()
     attempt: int = int_field()
+    sending_at: datetime | None = moment_field(nullable=True)
     transfer: str | None = text_field(REFERENCE_CHARS, nullable=True, unique=True)
     paid_at: datetime | None = moment_field(nullable=True)
     failure: str | None = text_field(500, nullable=True)

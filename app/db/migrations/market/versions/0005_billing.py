@@ -267,6 +267,7 @@ def create_payments() -> None:
         sa.Column("state", ENUM, nullable=False),
         sa.Column("created_at", UtcMoment, nullable=False),
         sa.Column("settled_at", UtcMoment, nullable=True),
+        sa.Column("attempt", sa.BigInteger, nullable=False),
         sa.Column("checkout_session", REFERENCE, nullable=True),
         sa.Column("checkout_url", sa.Text, nullable=True),
         sa.Column("checkout_expires_at", UtcMoment, nullable=True),
@@ -282,6 +283,7 @@ def create_payments() -> None:
         ),
         sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payment_amount")),
         sa.CheckConstraint("fee_minor >= 0", name=op.f("ck_payment_fee")),
+        sa.CheckConstraint("attempt >= 1", name=op.f("ck_payment_attempt")),
         sa.CheckConstraint(
             "state <> 'succeeded' OR settled_at IS NOT NULL", name=op.f("ck_payment_settled")
         ),
@@ -307,10 +309,11 @@ def create_payments() -> None:
     op.create_table(
         "webhook_received",
         sa.Column("id", REFERENCE, nullable=False),
-        sa.Column("kind", sa.String(100), nullable=False),
+        sa.Column("kind", REFERENCE, nullable=False),
         sa.Column("account", REFERENCE, nullable=True),
         sa.Column("subject_id", REFERENCE, nullable=True),
-        sa.Column("payment_id", sa.String(40), nullable=True),
+        sa.Column("payment_id", REFERENCE, nullable=True),
+        sa.Column("payment_intent", REFERENCE, nullable=True),
         sa.Column("created_at", UtcMoment, nullable=False),
         sa.Column("received_at", UtcMoment, nullable=False),
         sa.Column("handled_at", UtcMoment, nullable=True),
@@ -352,6 +355,7 @@ def create_payouts() -> None:
         sa.Column("created_at", UtcMoment, nullable=False),
         sa.Column("due_at", UtcMoment, nullable=False),
         sa.Column("attempt", sa.BigInteger, nullable=False),
+        sa.Column("sending_at", UtcMoment, nullable=True),
         sa.Column("transfer", REFERENCE, nullable=True),
         sa.Column("paid_at", UtcMoment, nullable=True),
         sa.Column("failure", sa.String(500), nullable=True),

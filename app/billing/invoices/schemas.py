@@ -1,0 +1,176 @@
+"""Shapes of invoices, previews and periods in the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from app.billing.invoices.models import Invoice, InvoiceLine
+from app.http.schemas import MoneyView, View, money_view
+from app.kernel.money import Money, currency_of
+
+
+class PartyView(View):
+    """A side of the invoice, by its registered name and 统一社会信用代码."""
+
+    id: str
+    name: str
+    credit_code: str
+
+
+class TaxView(View):
+    """The VAT on the sum of the lines of one rate."""
+
+    rate: str
+    net: MoneyView
+    vat: MoneyView
+
+
+class LineView(View):
+    """What one charge of one contract comes to, and the usage events that it counts."""
+
+    id: str
+    contract_id: str
+    grant_id: str
+    listing_id: str
+    plan_id: str
+    terms_sha256: str
+    charge: int
+    model: str
+    kind: str
+    description: str
+    meter: str
+    units: int
+    first_number: int | None
+    last_number: int | None
+    tiers: list[dict[str, Any]]
+    amount: MoneyView
+    vat_rate: str
+
+
+class InvoiceSummary(View):
+    """An invoice without its lines. `contract_id` is null when it covers the month of a pair."""
+
+    id: str
+    number: str | None
+    state: str
+    period: str
+    contract_id: str | None
+    provider: PartyView
+    buyer: PartyView
+    net: MoneyView
+    vat: MoneyView
+    gross: MoneyView
+    paid: MoneyView
+    owed: MoneyView
+    fee: MoneyView
+    provider_share: MoneyView
+    taxes: list[TaxView]
+    issued_at: datetime | None
+    due_at: datetime | None
+    paid_at: datetime | None
+    content_sha256: str | None
+
+
+class InvoiceView(InvoiceSummary):
+    """An invoice with its lines."""
+
+    lines: list[LineView]
+
+
+class PreviewLineView(View):
+    """A line that the next invoice would have, if the month ended now."""
+
+    charge: int
+    model: str
+    kind: str
+    description: str
+    units: int
+    amount: MoneyView
+
+
+class PreviewView(View):
+    """What a contract's open month would be invoiced at now; `units` are not on an invoice yet."""
+
+    contract_id: str
+    period: str
+    as_of: datetime
+    units: int
+    lines: list[PreviewLineView]
+    net: MoneyView
+    vat: MoneyView
+    gross: MoneyView
+    fee: MoneyView
+
+
+class PeriodView(View):
+    """Whether a month is closed, and the invoices that it has come to so far."""
+
+    period: str
+    state: str
+    requested_at: datetime | None
+    closed_at: datetime | None
+    invoices: int
+
+
+def invoice_summary(invoice: Invoice) -> InvoiceSummary:
+    """The view of an invoice without its lines."""
+    return InvoiceSummary(**_facts(invoice))
+
+
+def invoice_view(invoice: Invoice, lines: Sequence[InvoiceLine]) -> InvoiceView:
+    """The view of an invoice with its lines."""
+    return InvoiceView(**_facts(invoice), lines=[_line(line) for line in lines])
+
+
+def _facts(invoice: Invoice) -> dict[str, Any]:
+    def money(minor: int) -> MoneyView:
+        return money_view(invoice.money(minor))
+
+    return {
+        "id": invoice.id,
+        "number": invoice.number,
+        "state": invoice.state.value,
+        "period": invoice.period,
+        "contract_id": invoice.scope or None,
+        "provider": PartyView(**invoice.parties["provider"]),
+        "buyer": PartyView(**invoice.parties["buyer"]),
+        "net": money(invoice.net_minor),
+        "vat": money(invoice.vat_minor),
+        "gross": money(invoice.gross_minor),
+        "paid": money(invoice.paid_minor),
+        "owed": money_view(invoice.owed),
+        "fee": money(invoice.fee_minor),
+        "provider_share": money(invoice.gross_minor - invoice.fee_minor),
+        "taxes": [
+            TaxView(rate=tax["rate"], net=money(tax["net_minor"]), vat=money(tax["vat_minor"]))
+            for tax in invoice.taxes
+        ],
+        "issued_at": invoice.issued_at,
+        "due_at": invoice.due_at,
+        "paid_at": invoice.paid_at,
+        "content_sha256": invoice.content_sha256,
+    }
+
+
+def _line(line: InvoiceLine) -> LineView:
+    return LineView(
+        id=line.id,
+        contract_id=line.contract_id,
+        grant_id=line.grant_id,
+        listing_id=line.listing_id,
+        plan_id=line.plan_id,
+        terms_sha256=line.terms_sha256,
+        charge=line.charge,
+        model=line.model,
+        kind=line.kind,
+        description=line.description,
+        meter=line.meter,
+        units=line.units,
+        first_number=line.first_number,
+        last_number=line.last_number,
+        tiers=line.tiers,
+        amount=money_view(Money(line.amount_minor, currency_of(line.currency))),
+        vat_rate=line.vat_rate,
+    )
