@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 from sqlmodel import Session
 
+from app.accounts.oauth.liveness import AccountAuthenticator
 from app.db.installation import Installation
 from app.http.authenticating import AuthenticationMiddleware, Authenticator
 from app.http.decoding import StrictBody
 from app.http.docs import openapi_config, schema_handler
 from app.http.fronting import FrontMiddleware
-from app.http.parameters import check_query
+from app.http.parameters import check_parameters
 from app.http.problems import EXCEPTION_HANDLERS
 from app.http.request_state import state_of
 from app.http.transacting import TransactionMiddleware
 from app.kernel.actor import Actor
+from app.metering.gateway import Gateway
+from app.metering.principals import VerifyToken
+from app.opening import WORKERS_VARIABLE, open_home, prepare_process
+from app.settings import load_settings
+from app.wiring import ROUTERS
 
+DATA_PREFIX = "/data/"
+SWITCH_INTERVAL_S = 5e-5
+PlainAsgi = Callable[[Any, Any, Any], Awaitable[None]]
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
@@ -52,7 +64,7 @@ def create_app(
             "actor": Provide(request_actor, sync_to_thread=False),
             "installation": Provide(lambda: installation, sync_to_thread=False, use_cache=True),
         },
-        before_request=check_query,
+        before_request=check_parameters,
         dto=StrictBody,
         return_dto=None,
         request_max_body_size=installation.settings.body_max_bytes,
@@ -72,3 +84,52 @@ def request_session(request: Request[Any, Any, Any]) -> Session:
 def request_actor(request: Request[Any, Any, Any]) -> Actor:
     """Who makes this request."""
     return state_of(request.scope).actor
+
+
+class MountedGateway:
+    """The one ASGI application: `/data/…` is the gateway's, everything else Litestar's.
+
+    The gateway stands before the router, not in it: no middleware and no look-up is on its path.
+    """
+
+    def __init__(self, control_plane: ASGIApp, gateway: PlainAsgi) -> None:
+        self._control_plane = control_plane
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request to whom it belongs."""
+        if scope["type"] == ScopeType.HTTP and scope["path"].startswith(DATA_PREFIX):
+            await self._gateway(scope, receive, send)
+        else:
+            await self._control_plane(scope, receive, send)
+
+
+def create_product(
+    installation: Installation, authenticator: Authenticator, verify: VerifyToken, workers: int = 1
+) -> MountedGateway:
+    """The whole product: control plane and gateway, started and stopped together.
+
+    `workers` is how many processes share the grants' rates.
+    """
+    gateway = Gateway(installation, verify, workers)
+
+    @asynccontextmanager
+    async def gateway_runs(_app: Litestar) -> AsyncIterator[None]:
+        await gateway.start()
+        try:
+            yield
+        finally:
+            await gateway.stop()
+
+    control_plane = create_app(installation, authenticator, ROUTERS, lifespan=[gateway_runs])
+    return MountedGateway(control_plane, gateway)
+
+
+def serving_app() -> MountedGateway:
+    """What each serving process runs: the installation that the environment names."""
+    prepare_process()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    installation = open_home(load_settings())
+    authenticator = AccountAuthenticator(installation)
+    workers = int(os.environ.get(WORKERS_VARIABLE, "1"))
+    return create_product(installation, authenticator, authenticator.verifier.verify, workers)

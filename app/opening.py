@@ -14,6 +14,7 @@ from app.kernel.sealing import load_master_keys
 from app.settings import Settings
 
 DIE_WITH_PARENT = "ZHIGU_DIE_WITH_PARENT"
+WORKERS_VARIABLE = "ZHIGU_SERVING_WORKERS"
 _PR_SET_PDEATHSIG = 1
 
 

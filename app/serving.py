@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from app.http.draining import FLAG_VARIABLE
-from app.opening import DIE_WITH_PARENT, open_home, prepare_process
+from app.opening import DIE_WITH_PARENT, WORKERS_VARIABLE, open_home, prepare_process
 from app.settings import load_settings
 
 GRACE_S = 15.0
@@ -32,6 +32,7 @@ def run_server(host: str, port: int, workers: int) -> None:
     from granian.server import Server
 
     prepare_process()
+    os.environ[WORKERS_VARIABLE] = str(workers)
     Server(
         "app.main:serving_app",
         address=host,

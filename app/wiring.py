@@ -28,6 +28,8 @@ from app.http.idempotency import forget_old_answers
 from app.jobs import models as jobs_models
 from app.jobs.kinds import JobKind, Recurring
 from app.listings import models as listings_models
+from app.listings import routes as listings_routes
+from app.listings import tasks as listings_tasks
 from app.metering import routes as metering_routes
 from app.metering import tasks as metering_tasks
 from app.metering.tables import usage_metadata
@@ -61,6 +63,7 @@ ROUTERS: tuple[ControllerRouterHandler, ...] = (
     *contracts_routes.ROUTERS,
     *accounts_routes.ROUTERS,
     *reports_routes.ROUTERS,
+    *listings_routes.ROUTERS,
     *metering_routes.ROUTERS,
     *billing_routes.ROUTERS,
 )
@@ -70,6 +73,7 @@ JOBS: tuple[JobKind, ...] = (*contracts_tasks.JOBS, *metering_tasks.JOBS, *billi
 SCHEDULE: tuple[Recurring, ...] = (
     Recurring("idempotency.sweep", lambda _installation: 3600.0, forget_old_answers),
     *audit_tasks.SCHEDULE,
+    *listings_tasks.SCHEDULE,
     *contracts_tasks.SCHEDULE,
     *metering_tasks.SCHEDULE,
     *accounts_tasks.SCHEDULE,

@@ -203,6 +203,10 @@ class Api:
         self._client = client
         self._actors = actors
 
+    def forget_cookies(self) -> None:
+        """Drop what the test client keeps by itself: a test's browsers keep their own."""
+        self._client.cookies.clear()
+
     def anonymous(self) -> Caller:
         return Caller(self._client, None)
 

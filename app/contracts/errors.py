@@ -10,6 +10,7 @@ Refusal
 │   └── ListingNotOpen         the listing is not on offer now          409
 └── RuleBroken
     ├── OwnListing             buyer and provider are one               422
+    ├── PartySuspended         a party may not trade now                422
     ├── TermsNotOffered        plan, dates or quota do not fit          422
     ├── NotLicensed            the licence does not allow it            422
     ├── SignatureMissing       nothing was signed                       422
@@ -61,6 +62,13 @@ class OwnListing(RuleBroken):
 
     slug = "own-listing"
     title = "Your own listing"
+
+
+class PartySuspended(RuleBroken):
+    """A party may not trade now."""
+
+    slug = "party-suspended"
+    title = "Party suspended"
 
 
 class TermsNotOffered(RuleBroken):

@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app.accounts.queries import must_be_verified
 from app.audit.recording import record
 from app.contracts.bounds import check_licensed, licence_of
 from app.contracts.errors import NotYourStep, OwnListing, TermsNotOffered
@@ -21,6 +20,7 @@ from app.contracts.models import Negotiation, TermsVersion
 from app.contracts.queries import access_negotiation, current_terms, side_in
 from app.contracts.sources import (
     check_channel,
+    check_party,
     listing_on_offer,
     offered_plan,
     party_of,
@@ -126,9 +126,9 @@ def move(session: Session, negotiation: Negotiation, there: NegotiationState, si
 
 
 def check_parties(session: Session, negotiation: Negotiation) -> None:
-    """Refuse to go on unless both parties' real names are verified today."""
-    must_be_verified(session, negotiation.buyer_id)
-    must_be_verified(session, negotiation.provider_id)
+    """Refuse to go on unless both parties may be bound today."""
+    check_party(session, negotiation.buyer_id)
+    check_party(session, negotiation.provider_id)
 
 
 def _change_terms(

@@ -22,10 +22,13 @@ from app.contracts.models import (
 from app.contracts.states import Side
 from app.db.session import actor_of
 from app.kernel.actor import Actor, ActorKind
+from app.kernel.ids import kind_of
 from app.kernel.refusals import RowNotFound
 
 OVERSEERS = (Role.ADMIN, Role.AUDITOR)
 """Those of the alliance who may read what others agreed."""
+
+NOT_FOUND = "There is no such thing, or it is not yours."
 
 _OURSELVES = frozenset({ActorKind.JOB, ActorKind.OPERATOR})
 
@@ -155,12 +158,14 @@ def holds_on(session: Session, contract_ids: Sequence[str]) -> Sequence[Hold]:
 
 def _access(session: Session, model: type[Deal], row_id: str, lock: bool) -> Deal:
     """Asks for the row and the right in one statement: a foreign id and a missing one are alike."""
+    if kind_of(row_id) is None:
+        raise RowNotFound(NOT_FOUND)
     statement = _visible(session, model).where(model.id == row_id)
     if lock:
         statement = statement.with_for_update().execution_options(populate_existing=True)
     row = session.exec(statement).one_or_none()
     if row is None:
-        raise RowNotFound("There is no such thing, or it is not yours.")
+        raise RowNotFound(NOT_FOUND)
     return row
 
 

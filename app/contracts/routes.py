@@ -104,7 +104,7 @@ def get_negotiation(
 def get_terms(
     negotiation_id: FromPath[str],
     session: NamedDependency[Session],
-    number: FromQuery[int | None] = None,
+    number: Annotated[int | None, QueryParameter(ge=1, le=1_000_000)] = None,
 ) -> Response[bytes]:
     """The canonical bytes of the newest terms, or of an earlier version: what a party signs."""
     negotiation = access_negotiation(session, negotiation_id)

@@ -124,6 +124,8 @@ def _check_signature(
     row = signing_key_of(session, organisation_id, kid)
     if row is None:
         raise SigningKeyUnknown("Your organisation has no signing key of this name.", kid=kid)
+    # Held until the commit: no signature is ever dated after its key's revocation.
+    session.refresh(row, with_for_update=True)
     if row.revoked_at is not None:
         raise SigningKeyRevoked("This signing key has been revoked.", kid=kid)
     key = public_key(row.jwk)

@@ -6,20 +6,29 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app.accounts.queries import load_organisation
-from app.contracts.errors import ListingNotOpen, TermsNotOffered
+from app.accounts.queries import load_organisation, must_be_verified
+from app.contracts.errors import ListingNotOpen, PartySuspended, TermsNotOffered
+from app.contracts.queries import NOT_FOUND
 from app.contracts.terms import AgreedPlan, Party, Subject
 from app.db.locks import get_or_refuse
 from app.kernel.refusals import RowNotFound
 from app.listings.codes import Delivery
 from app.listings.licences import enforced_names, legal_only_names
-from app.listings.models import DataFile, Listing, ListingVersion, PlanRow, UpstreamApi
+from app.listings.models import DataFile, Listing, ListingVersion
 from app.listings.odrl import licence_from_odrl
 from app.listings.plans import plan_from_document
+from app.listings.queries import offered_plans, upstream_of
 from app.listings.states import ListingState
 
 METHODS = ("GET",)
 """What a proxied call may do: a listing is data to read."""
+
+
+def check_party(session: Session, organisation_id: str) -> None:
+    """Refuse to bind an organisation that is suspended or whose real name is not verified."""
+    must_be_verified(session, organisation_id)
+    if load_organisation(session, organisation_id).suspended_at is not None:
+        raise PartySuspended("One of the parties is suspended.", organisation_id=organisation_id)
 
 
 def party_of(session: Session, organisation_id: str) -> Party:
@@ -36,7 +45,7 @@ def listing_on_offer(session: Session, listing_id: str) -> Listing:
     """The listing, if it is LISTED now; one that nobody outside may see is `RowNotFound`."""
     listing = get_or_refuse(session, Listing, listing_id)
     if listing.version_id is None:
-        raise RowNotFound("There is no such thing, or it is not yours.")
+        raise RowNotFound(NOT_FOUND)
     if listing.state is not ListingState.LISTED:
         raise ListingNotOpen("The listing is not on offer now.", listing_state=listing.state.value)
     return listing
@@ -63,10 +72,10 @@ def subject_of(session: Session, version_id: str) -> Subject:
 
 def offered_plan(session: Session, listing_id: str, plan_id: str) -> AgreedPlan:
     """A plan of the listing that can be bought now; else `TermsNotOffered`."""
-    row = session.get(PlanRow, plan_id)
-    if row is None or row.listing_id != listing_id or row.retired_at is not None:
-        raise TermsNotOffered("The listing does not offer this plan.", rule="plan")
-    return AgreedPlan(row.id, row.number, plan_from_document(row.document))
+    for row in offered_plans(session, listing_id):
+        if row.id == plan_id:
+            return AgreedPlan(row.id, row.number, plan_from_document(row.document))
+    raise TermsNotOffered("The listing does not offer this plan.", rule="plan")
 
 
 def check_channel(session: Session, version_id: str, channel: str) -> None:
@@ -101,7 +110,8 @@ def upstream_source(session: Session, version_id: str) -> dict[str, Any] | None:
     version = session.get_one(ListingVersion, version_id)
     if version.delivery is not Delivery.UPSTREAM:
         return None
-    upstream = session.get_one(UpstreamApi, version.listing_id)
+    upstream = upstream_of(session, version.listing_id)
+    assert upstream is not None, "the gates ask for an upstream"
     auth: dict[str, Any] = {"kind": upstream.auth_kind.value}
     if upstream.sealed is not None:
         auth |= {"name": upstream.auth_name, "sealed": upstream.sealed}

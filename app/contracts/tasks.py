@@ -1,11 +1,16 @@
-"""Work of contracts beside requests: the calendar ends what nobody ended."""
+"""Work of contracts beside requests: what moved below the grants, and what the calendar ends."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from app.contracts.ending import AT_ONCE, expire_contracts
+from app.contracts.granting import refresh_grants
 from app.db.installation import Installation
-from app.jobs.kinds import Recurring
+from app.jobs.kinds import JobKind, Lane, Recurring
 from app.kernel.actor import job_actor
+from app.listings.attaching import UPSTREAM_CHANGED
 
 EXPIRE_EVERY_S = 30.0
 
@@ -20,5 +25,13 @@ def expire_due(installation: Installation) -> None:
         if count < AT_ONCE:
             return
 
+
+def follow_upstream(installation: Installation, payload: Mapping[str, Any]) -> None:
+    """Tell metering of a new address or credential; a repeat is one epoch more, and harmless."""
+    with installation.transaction(job_actor(UPSTREAM_CHANGED)) as session:
+        refresh_grants(session, payload["listing_id"])
+
+
+JOBS = (JobKind(UPSTREAM_CHANGED, follow_upstream, lane=Lane.FAST),)
 
 SCHEDULE = (Recurring("contracts.expire", lambda _installation: EXPIRE_EVERY_S, expire_due),)

@@ -31,6 +31,11 @@ LIABILITY = (
     "Either side's liability for direct loss is limited to the price paid and payable under this"
     " contract; intent, gross negligence and breach of the licence are not limited."
 )
+TERMINATION = (
+    "任一方可随时在平台上中止或终止本合约，即时生效；在此之前的用量照付。"
+    "Either side may suspend or end this contract on the platform at any time, with effect at once;"
+    " what was used until then is paid."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ def draft_terms(
         "enforced_by_gateway": list(subject.enforced),
         "legal_only": list(subject.legal_only),
         **_points(points),
+        "termination": TERMINATION,
         "vat": {"rate": VAT_RATE, "prices": "exclusive"},
         "alliance_fee": {"rate": ALLIANCE_FEE_RATE, "of": "net"},
     }
@@ -179,7 +185,7 @@ def moments(starts_on: date, ends_on: date) -> tuple[datetime, datetime]:
 
 
 def check_days(starts_on: date, ends_on: date, at: datetime) -> None:
-    """Refuse days that are reversed, over, too many, or begin before yesterday.
+    """Refuse days that are reversed, over, too many, too far ahead, or begin before yesterday.
 
     Yesterday is allowed: where the buyer sits it may still be that day.
     """
@@ -188,6 +194,8 @@ def check_days(starts_on: date, ends_on: date, at: datetime) -> None:
         raise TermsNotOffered("The last day is before the first.", rule="days-reversed")
     if (ends_on - starts_on).days >= MAX_DAYS:
         raise TermsNotOffered(f"Terms run {MAX_DAYS} days at most.", rule="days-too-many")
+    if (starts_on - today).days >= MAX_DAYS:
+        raise TermsNotOffered("Terms do not begin that far ahead.", rule="days-too-far")
     if starts_on < today - timedelta(days=1) or ends_on < today:
         raise TermsNotOffered("The days are over already.", rule="days-over", today=str(today))
 

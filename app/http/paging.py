@@ -52,6 +52,9 @@ def decode_cursor(cursor: str) -> str:
     """The key that `encode_cursor` hid; `Malformed` for anything else."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8")
+        key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8")
     except ValueError as error:
         raise Malformed("This cursor was not given out here.") from error
+    if not key.isprintable():
+        raise Malformed("This cursor was not given out here.")
+    return key

@@ -1,4 +1,7 @@
-"""Query parameters: a name that an operation does not know is refused, as an unknown member is."""
+"""Parameters: what a query or a path cannot mean is refused before any handler reads it.
+
+A query parameter that an operation does not know is refused, as an unknown member is.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,24 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 
 from app.http.decoding import clean_text
-from app.kernel.refusals import Malformed
+from app.kernel.refusals import Malformed, RowNotFound
 
 
-def check_query(request: Request[Any, Any, Any]) -> None:
-    """Refuse unknown, repeated and unclean query parameters; Litestar's `before_request` hook.
+def check_parameters(request: Request[Any, Any, Any]) -> None:
+    """Refuse what no handler should read; Litestar's `before_request` hook."""
+    _check_path(request)
+    _check_query(request)
+
+
+def _check_path(request: Request[Any, Any, Any]) -> None:
+    """No row is named by what cannot be printed; PostgreSQL even fails to look for a NUL."""
+    for value in request.path_params.values():
+        if isinstance(value, str) and not value.isprintable():
+            raise RowNotFound("There is no such thing, or it is not yours.")
+
+
+def _check_query(request: Request[Any, Any, Any]) -> None:
+    """Refuse unknown, repeated and unclean query parameters.
 
     A route with `opt={"own_query": True}` reads its query by its own rules (OAuth).
     """
@@ -34,9 +50,12 @@ def check_query(request: Request[Any, Any, Any]) -> None:
 
 @lru_cache(maxsize=1024)
 def _query_names(handler: HTTPRouteHandler) -> frozenset[str]:
-    fields = handler.parsed_fn_signature.parameters
+    """The parameters of the handler and of what it depends on."""
+    dependencies = handler.resolve_dependencies().values()
+    signatures = [handler.parsed_fn_signature, *(one.parsed_fn_signature for one in dependencies)]
     return frozenset(
         definition.name or name
-        for name, field in fields.items()
+        for signature in signatures
+        for name, field in signature.parameters.items()
         if isinstance(definition := field.kwarg_definition, QueryParameter)
     )

@@ -16,6 +16,7 @@ Refusal
     ├── PlanRefused            tiers, quotas or currency do not fit       422
     ├── ModelNotOffered        a charge model that is not billed yet      422
     ├── OpenDataIsFree         open government data has price 0           422
+    ├── ReviewIncomplete       a no without its reason or basis           422
     ├── LicenceRefused         terms that we cannot read or keep          422
     ├── FileRefused            the file is not the table it says it is    422
     ├── DeliveryDiffers        the listing is not delivered that way      422
@@ -83,6 +84,13 @@ class OpenDataIsFree(RuleBroken):
 
     slug = "open-data-is-free"
     title = "Open data is free of charge"
+
+
+class ReviewIncomplete(RuleBroken):
+    """Who says no says why, and on what basis."""
+
+    slug = "review-incomplete"
+    title = "Reason or basis missing"
 
 
 class LicenceRefused(RuleBroken):

@@ -244,3 +244,8 @@ def _mask_phone(phone: str) -> str:
 def _mask_email(email: str) -> str:
     name, _, domain = email.partition("@")
     return f"{name[:1]}***@{domain}"
+
+
+def stated_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that the provider stated, out of a version's whole document."""
+    return {name: document[name] for name in Metadata.__struct_fields__ if name in document}

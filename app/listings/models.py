@@ -117,7 +117,10 @@ class DataFile(SQLModel, table=True):
 
 
 class UpstreamApi(SQLModel, table=True):
-    """Where a proxied listing's calls go. The secret is sealed for `upstream:{listing_id}`."""
+    """Where a proxied listing's calls go. The secret is sealed for `upstream:{listing_id}`.
+
+    `next_base_url` is a new version's address, which takes the place of the first on approval.
+    """
 
     __tablename__ = "upstream"
     __table_args__ = (
@@ -128,6 +131,7 @@ class UpstreamApi(SQLModel, table=True):
 
     listing_id: str = _of_listing()
     base_url: str = text_field(2000)
+    next_base_url: str | None = text_field(2000, nullable=True)
     auth_kind: AuthKind = enum_field(AuthKind)
     auth_name: str = text_field(NAME_CHARS)
     sealed: str | None = long_text_field(nullable=True)
@@ -224,6 +228,7 @@ class CatalogueEntry(SQLModel, table=True):
     listing_id: str = _of_listing()
     version_id: str = ref_field("listing_version.id", index=False)
     provider_id: str = foreign_id_field()
+    provider_name: str = text_field(NAME_CHARS)
     title: str = text_field(TITLE_CHARS)
     search_text: str = long_text_field()
     sector_code: str = text_field(10, index=True)

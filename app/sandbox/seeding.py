@@ -133,7 +133,7 @@ def remember_admin(home: Path, client_id: str, secret: str) -> None:
 def _seed_alliance(
     admin: Client, document: dict[str, Any], keep: Callable[[str, Mapping[str, Any]], None]
 ) -> None:
-    operator_id = admin.get(f"{API}/me")["organisation"]["id"]
+    operator_id = admin.get(f"{API}/me")["organisation_id"]
     for name, (role, scopes) in ALLIANCE_CLIENTS.items():
         if name not in document:
             body = {"name": name, "scopes": list(scopes), "roles": [role]}

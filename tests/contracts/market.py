@@ -209,18 +209,7 @@ def _add_goods(
     session.flush()
     file_id = None
     if delivery is Delivery.UPSTREAM:
-        session.add(
-            UpstreamApi(
-                listing_id=listing_id,
-                base_url="https://api.provider.example/v1",
-                auth_kind=AuthKind.HEADER,
-                auth_name="X-Api-Key",
-                sealed="v1.test.a.b",
-                timeout_s=10,
-                body_max_bytes=1_000_000,
-                set_at=now(session),
-            )
-        )
+        _add_upstream(session, listing_id)
     else:
         file_id = _add_file(session, listing_id)
     session.add(
@@ -240,6 +229,21 @@ def _add_goods(
     )
     session.flush()
     return Goods(listing_id, version_id, _add_plan(session, listing_id, plan))
+
+
+def _add_upstream(session: Session, listing_id: str) -> None:
+    session.add(
+        UpstreamApi(
+            listing_id=listing_id,
+            base_url="https://api.provider.example/v1",
+            auth_kind=AuthKind.HEADER,
+            auth_name="X-Api-Key",
+            sealed="v1.test.a.b",
+            timeout_s=10,
+            body_max_bytes=1_000_000,
+            set_at=now(session),
+        )
+    )
 
 
 def _add_file(session: Session, listing_id: str) -> str:

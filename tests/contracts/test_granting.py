@@ -8,11 +8,15 @@ from typing import Any
 from sqlmodel import select
 
 from app.accounts.models import Organisation
-from app.contracts.granting import compiled_grant, refresh_grants
+from app.contracts.granting import compiled_grant
 from app.contracts.models import DataGrant
+from app.contracts.tasks import JOBS
 from app.jobs.models import Job
+from app.jobs.queue import enqueue
+from app.jobs.worker import Worker
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import epoch_us
+from app.listings.attaching import UPSTREAM_CHANGED
 from app.listings.codes import Delivery
 from app.listings.models import Listing, PlanRow, UpstreamApi
 from app.metering.grants import compiled_from
@@ -149,7 +153,8 @@ def test_a_moved_upstream_is_a_new_epoch_of_every_living_grant_on_it(market: Mar
     market.contract_step(market.buyer, ended["id"], "end")
     with market.installation.transaction(OPERATOR) as session:
         session.get_one(UpstreamApi, goods.listing_id).base_url = "https://new.provider.example"
-        assert refresh_grants(session, goods.listing_id) == 1
+        enqueue(session, UPSTREAM_CHANGED, listing_id=goods.listing_id)
+    assert Worker(market.installation, JOBS).run_due() == 1
     document = compiled(market, living)
     assert document["upstream"]["base_url"] == "https://new.provider.example"
     assert (document["epoch"], document["live"]) == (2, True)

@@ -276,6 +276,21 @@ def test_both_names_must_be_verified_at_each_step_that_binds(market: Market, who
     problem(answer, 422, "organisation-not-verified")
 
 
+@pytest.mark.parametrize("who", ["buyer", "provider"])
+def test_nobody_is_bound_to_a_suspended_party(market: Market, who: str) -> None:
+    negotiation_id = market.request()
+    market.sign(market.provider, negotiation_id, "agree")
+    with market.installation.transaction(OPERATOR) as session:
+        organisation = session.get_one(Organisation, getattr(market, who).id)
+        organisation.suspended_at = market.installation.clock.now()
+    asked = market.buyer.caller.post(f"{API}/negotiations", json=market.wish())
+    signature = market.signature(market.buyer, negotiation_id)
+    signed = market.step(market.buyer, negotiation_id, "verify", {"signature": signature})
+    for answer in (asked, signed):
+        suspended = problem(answer, 422, "party-suspended")["organisation_id"]
+        assert suspended == getattr(market, who).id
+
+
 def test_a_later_price_never_touches_terms_and_a_retired_plan_is_not_sold(market: Market) -> None:
     negotiation_id = market.request()
     before = terms_of(market, negotiation_id)

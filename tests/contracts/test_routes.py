@@ -62,6 +62,16 @@ def test_a_foreign_id_is_not_found_exactly_like_a_missing_one(market: Market) ->
     assert shown == contract
 
 
+def test_an_id_that_is_none_is_not_found_either(market: Market) -> None:
+    for odd in ("%00", "a%00b", "ctr_", "neg_%F0%9F%98%80", "x" * 5000, "'%20OR%201=1--", "%FF"):
+        for answer in every_call(market.buyer.caller, odd, odd).values():
+            assert answer.status_code in (400, 404), (odd, answer.text)
+    path = f"{API}/negotiations/{market.request()}/terms"
+    for number in ("0", "-1", str(2**31), str(2**63), str(2**70), "1.5", "one"):
+        answer = market.buyer.caller.get(path, params={"number": number})
+        assert answer.status_code in (400, 404), (number, answer.text)
+
+
 def test_the_alliance_reads_and_does_not_negotiate(market: Market) -> None:
     contract = market.contract()
     operator = market.api.as_client("org_operator", *SCOPES, roles=["auditor"])

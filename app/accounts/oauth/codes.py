@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
@@ -88,8 +89,9 @@ def find_code(session: Session, code: str, client_id: str) -> AuthorizationCode 
     if row is None or row.client_id != client_id:
         return None
     if row.jti is not None:
-        used = row
-        raise CodeReused("The code was used before.", keep=lambda fresh: _take_back(fresh, used))
+        # Its values, not the row: the rollback that comes first empties the row.
+        facts = {"client_id": client_id, "person_id": row.person_id, "jti": row.jti}
+        raise CodeReused("The code was used before.", keep=lambda fresh: _take_back(fresh, facts))
     return row if now(session) < row.lapses_at else None
 
 
@@ -99,16 +101,15 @@ def spend_code(session: Session, row: AuthorizationCode, jti: str) -> None:
     row.jti = jti
 
 
-def _take_back(session: Session, row: AuthorizationCode) -> None:
-    assert row.jti is not None
-    if session.get(RevokedToken, row.jti) is not None:
+def _take_back(session: Session, facts: Mapping[str, str]) -> None:
+    if session.get(RevokedToken, facts["jti"]) is not None:
         return
     moment = now(session)
     session.add(
         RevokedToken(
-            jti=row.jti,
+            jti=facts["jti"],
             revoked_at=moment,
             lapses_at=moment + timedelta(seconds=LIFE_S + 2 * SKEW_S),
         )
     )
-    record(session, "code:reused", row.client_id, person_id=row.person_id, jti=row.jti)
+    record(session, "code:reused", facts["client_id"], **facts)

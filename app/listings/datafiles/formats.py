@@ -64,6 +64,6 @@ def format_of(media_type: str, name: str) -> SourceFormat:
 
 
 def clean_name(name: str, source_format: SourceFormat) -> str:
-    """A file name without folders; a nameless upload is called `data`."""
-    plain = PurePosixPath(name.replace("\\", "/")).name.strip()
+    """A file name on one line and without folders; a nameless upload is called `data`."""
+    plain = " ".join(PurePosixPath(name.replace("\\", "/")).name.split())
     return plain[:200] if plain.strip(".") else f"data.{source_format.value}"

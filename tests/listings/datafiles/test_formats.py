@@ -57,6 +57,7 @@ def test_a_name_that_says_something_else_than_the_type_is_refused() -> None:
         ("..", "data.csv"),
         (" ", "data.csv"),
         ("数据.csv", "数据.csv"),
+        ("a\n b.csv", "a b.csv"),
     ],
 )
 def test_a_name_keeps_no_folder(name: str, clean: str) -> None:

@@ -1,0 +1,90 @@
+"""Routes: a listing's data: its file, its upstream, and the sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anyio.to_thread import run_sync
+from litestar import Request, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from sqlmodel import Session
+
+from app.db.installation import Installation
+from app.http.guarding import needs
+from app.kernel.actor import Actor
+from app.kernel.addresses import parse_upstream_url, refuse_private_host
+from app.listings.attaching import UpstreamWish, attach_file, check_upload, set_upstream
+from app.listings.datafiles.keeping import incoming_folder
+from app.listings.datafiles.receiving import UploadHeaders, receive_upload
+from app.listings.queries import upstream_of
+from app.listings.schemas import UpstreamBody
+from app.listings.showing import show_sample
+from app.listings.uploading import keep_upload
+from app.listings.views import FileView, SampleView, UpstreamView, file_view, upstream_view
+
+TAGS = ["Listings"]
+ONE = "/api/v1/listings/{listing_id:str}"
+WRITE = [needs("listings:write")]
+
+
+@post(f"{ONE}/files", guards=WRITE, tags=TAGS, request_max_body_size=None)
+async def post_file(
+    listing_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    actor: NamedDependency[Actor],
+    installation: NamedDependency[Installation],
+    session: NamedDependency[Session],
+) -> FileView:
+    """Upload the table: CSV, JSON Lines or Parquet, raw or as the one file of a form.
+
+    Asynchronous, unlike other routes, because it streams to disk. The request's transaction
+    begins only when the file lies converted in its place.
+    """
+    await run_sync(check_upload, installation, actor, listing_id)
+    files_dir = installation.settings.files_dir
+    with incoming_folder(files_dir) as folder:
+        received = await receive_upload(
+            request.receive,
+            _headers(request),
+            folder,
+            installation.settings.upload_max_bytes,
+        )
+        kept = await run_sync(keep_upload, received, folder, files_dir)
+    return file_view(await run_sync(attach_file, session, listing_id, kept))
+
+
+@put(f"{ONE}/upstream", sync_to_thread=True, guards=WRITE, tags=TAGS)
+def put_upstream(
+    listing_id: FromPath[str],
+    data: JSONBody[UpstreamBody],
+    installation: NamedDependency[Installation],
+    session: NamedDependency[Session],
+) -> UpstreamView:
+    """Say where and how a proxied listing is called; the secret is sealed and never returned."""
+    url = parse_upstream_url(data.base_url)
+    auth = data.auth.auth()
+    # A name is looked up here, before the transaction's first statement.
+    refuse_private_host(url, installation.settings.upstream_allowances())
+    set_upstream(session, listing_id, UpstreamWish(url, auth, data.timeout_s, data.body_max_bytes))
+    upstream = upstream_of(session, listing_id)
+    assert upstream is not None, "it has just been set"
+    return upstream_view(upstream)
+
+
+@get(f"{ONE}/sample", sync_to_thread=True, tags=TAGS, security=[])
+def get_sample(listing_id: FromPath[str], session: NamedDependency[Session]) -> SampleView:
+    """The first rows of the table, with sensitive values masked."""
+    return show_sample(session, listing_id)
+
+
+def _headers(request: Request[Any, Any, Any]) -> UploadHeaders:
+    length = request.headers.get("content-length", "")
+    return UploadHeaders(
+        content_type=request.headers.get("content-type", ""),
+        content_disposition=request.headers.get("content-disposition", ""),
+        content_length=int(length) if length.isascii() and length.isdigit() else None,
+    )
+
+
+DATA_ROUTES = (post_file, put_upstream, get_sample)

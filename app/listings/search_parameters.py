@@ -1,0 +1,57 @@
+"""Search parameters: the catalogue's query as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Annotated
+
+from litestar.params import FromQuery, QueryParameter
+
+from app.listings.charges import CurrencyCode, PriceText, UnitPrice
+from app.listings.codes import OpenType, Scene
+from app.listings.searching import Search, Sort
+
+WORDS_MAX_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """The part of a search that is about money and order."""
+
+    price_max: Decimal | None
+    currency: str
+    sort: Sort
+
+    def put_into(self, search: Search) -> Search:
+        """The whole search."""
+        return replace(search, price_max=self.price_max, currency=self.currency, sort=self.sort)
+
+
+def searched(
+    q: Annotated[str, QueryParameter(max_length=WORDS_MAX_CHARS)] = "",
+    scene: FromQuery[Scene | None] = None,
+    sector: FromQuery[str | None] = None,
+    region: FromQuery[str | None] = None,
+    provider: FromQuery[str | None] = None,
+    open_type: FromQuery[OpenType | None] = None,
+) -> Search:
+    """What to look for: words, and codes that a listing's own begin with (`sector`, `region`)."""
+    return Search(
+        words=q,
+        scene=scene,
+        sector=sector,
+        region=region,
+        provider_id=provider,
+        open_type=open_type,
+    )
+
+
+def priced(
+    price_max: FromQuery[PriceText | None] = None,
+    currency: FromQuery[CurrencyCode] = "CNY",
+    sort: FromQuery[Sort] = Sort.NEWEST,
+) -> Pricing:
+    """The highest headline price in major units of `currency`, and the order."""
+    ceiling = None if price_max is None else UnitPrice(price_max, currency).major
+    return Pricing(ceiling, currency, sort)
