@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.billing.closing import CLOSE, ENDED, close_contract, close_period
 from app.billing.invoices.reminding import mark_overdue
 from app.billing.payments.following import FOLLOW, SWEEP_EVERY_S, follow_payment, sweep_payments
 from app.billing.payments.paying import START
@@ -19,6 +20,14 @@ from app.jobs.kinds import JobKind, Recurring
 OVERDUE_EVERY_S = 600.0
 # With the longest back-off between them, a week of tries: no payment is left because of an outage.
 PATIENT = 1_000
+
+
+def _close_period(installation: Installation, payload: Mapping[str, Any]) -> None:
+    close_period(installation, payload["period"])
+
+
+def _close_contract(installation: Installation, payload: Mapping[str, Any]) -> None:
+    close_contract(installation, payload["contract_id"])
 
 
 def _start_payment(installation: Installation, payload: Mapping[str, Any]) -> None:
@@ -42,6 +51,8 @@ def _open_account(installation: Installation, payload: Mapping[str, Any]) -> Non
 
 
 JOBS = (
+    JobKind(CLOSE, _close_period, lease_s=600, max_attempts=PATIENT),
+    JobKind(ENDED, _close_contract, lease_s=120, max_attempts=PATIENT),
     JobKind(START, _start_payment, lease_s=120, max_attempts=PATIENT),
     JobKind(FOLLOW, _follow_payment, lease_s=120, max_attempts=PATIENT),
     JobKind(EVENT, _handle_event, lease_s=120, max_attempts=PATIENT),

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from app.db.installation import Installation
 from app.jobs.models import Job
 from app.kernel import addresses
 from app.kernel.actor import OPERATOR
 from app.listings import uploading
-from app.listings.models import DataFile, UpstreamApi
+from app.listings.models import DataFile, ListingVersion, UpstreamApi
 from app.listings.tasks import sweep
+from tests.listings.examples import licence_terms, per_unit_plan
 from tests.listings.shop import API, TABLE, Shop, good, refused
 
 REAL = Path(__file__).parents[1] / "data" / "real"
@@ -290,3 +291,60 @@ def test_an_upstream_for_a_hosted_listing_is_refused(shop: Shop) -> None:
     answer = shop.provider.put(f"{API}/{listing_id}/upstream", json=upstream())
     refused(answer, 422, "delivery-differs")
     refused(shop.rival.put(f"{API}/{listing_id}/upstream", json=upstream()), 404, "not-found")
+
+
+# Upstreams on sale
+
+
+def proxied(shop: Shop) -> str:
+    listing_id = shop.draft(
+        "proxied", "upstream", delivery_modes=["upstream"], form="DATASET", format="API"
+    )
+    body = {"base_url": "https://93.184.215.14/v1"}
+    good(shop.provider.put(f"{API}/{listing_id}/upstream", json=body))
+    good(shop.provider.put(f"{API}/{listing_id}/licence", json=licence_terms()))
+    good(shop.provider.post(f"{API}/{listing_id}/plans", json=per_unit_plan()))
+    shop.approve(listing_id)
+    return listing_id
+
+
+def jobs(shop: Shop) -> list[tuple[str, Any]]:
+    with shop.installation.transaction(OPERATOR, writes=False) as session:
+        return [(job.kind, job.payload) for job in session.exec(select(Job).order_by(col(Job.id)))]
+
+
+def test_the_credential_of_an_upstream_on_sale_may_change_and_grants_are_told(shop: Shop) -> None:
+    listing_id = proxied(shop)
+    assert jobs(shop) == []
+    auth = {"kind": "basic", "name": "user", "secret": "password"}
+    body = {"base_url": "https://93.184.215.14/v1", "auth": auth}
+    good(shop.provider.put(f"{API}/{listing_id}/upstream", json=body))
+    assert jobs(shop) == [("listing.upstream_changed", {"listing_id": listing_id})]
+
+
+def test_the_address_of_an_upstream_on_sale_moves_with_an_approved_version(shop: Shop) -> None:
+    listing_id = proxied(shop)
+    moved = {"base_url": "https://93.184.215.15/v2"}
+    path = f"{API}/{listing_id}/upstream"
+    refused(shop.provider.put(path, json=moved), 409, "new-version-needed")
+    good(shop.step(shop.provider, listing_id, "new-version"))
+    planned = good(shop.provider.put(path, json=moved))
+    assert planned["base_url"] == "https://93.184.215.14/v1"
+    assert planned["next_base_url"] == "https://93.184.215.15/v2"
+    good(shop.step(shop.provider, listing_id, "submit"))
+    refused(
+        shop.provider.put(path, json={"base_url": "https://93.184.215.16"}),
+        409,
+        "new-version-needed",
+    )
+    good(shop.step(shop.reviewer, listing_id, "review", decision="approve"))
+    with shop.installation.transaction(OPERATOR, writes=False) as session:
+        upstream = session.get_one(UpstreamApi, listing_id)
+        versions = session.exec(select(ListingVersion).order_by(col(ListingVersion.number)))
+        frozen = [version.upstream for version in versions]
+    assert (upstream.base_url, upstream.next_base_url) == ("https://93.184.215.15/v2", None)
+    assert frozen == [
+        {"base_url": "https://93.184.215.14/v1"},
+        {"base_url": "https://93.184.215.15/v2"},
+    ]
+    assert jobs(shop)[-1] == ("listing.upstream_changed", {"listing_id": listing_id})

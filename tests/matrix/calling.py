@@ -56,4 +56,6 @@ def _missing(name: str, kind: type) -> str:
         return "1000000"
     if kind is Path:
         return "0/999"
+    if name == "period":
+        return "2026-10"
     return new_id(KINDS[name]) if name in KINDS else "nothing"

@@ -1,9 +1,10 @@
-"""Fixtures of the matrices: the application with a processor configured, and a world in it."""
+"""Fixtures of the matrices: the application with a processor configured, and worlds in it."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,13 +18,49 @@ from sqlalchemy import Engine
 from app import db as app_db
 from app import wiring
 from app.accounts.oauth.liveness import AccountAuthenticator
-from app.db.installation import Installation
+from app.db.installation import Installation, open_installation
+from app.kernel.clock import SetClock
+from app.kernel.sealing import MasterKeys
 from app.main import create_app
-from tests.conftest import Api, KnownActors
+from app.settings import Settings
+from tests.conftest import ENGINES, START, Api, Databases, KnownActors
 from tests.matrix.world import World
 
 
 @pytest.fixture
+def api(installation: Installation) -> Iterator[Api]:
+    with open_api(configured(installation)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def busy_world(installation: Installation) -> Iterator[World]:
+    """A world of the test's own, in which things may happen."""
+    ours = configured(installation)
+    with open_api(ours) as opened:
+        yield World(ours, opened)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def world(
+    request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """A world for all tests that leave it as it is, and show that they do."""
+    settings = Settings(
+        home=tmp_path_factory.mktemp("home"),
+        market_url=databases.fresh_url(request.param, "market"),
+        usage_url=databases.fresh_url(request.param, "usage"),
+    )
+    keys = MasterKeys("test", {"test": b"k" * 32})
+    installation = configured(open_installation(settings, SetClock(START), keys))
+    try:
+        with open_api(installation) as opened:
+            yield World(installation, opened)
+    finally:
+        installation.market.dispose()
+        installation.usage.dispose()
+
+
 def configured(installation: Installation) -> Installation:
     """An installation that has a payment processor: only jobs would call it, and none runs here."""
     settings = msgspec.structs.replace(
@@ -38,17 +75,13 @@ def configured(installation: Installation) -> Installation:
     return dataclasses.replace(installation, settings=settings)
 
 
-@pytest.fixture
-def api(configured: Installation) -> Iterator[Api]:
-    actors = KnownActors(AccountAuthenticator(configured))
-    app = create_app(configured, actors, wiring.ROUTERS)
+@contextmanager
+def open_api(installation: Installation) -> Iterator[Api]:
+    """The whole application behind a test client."""
+    actors = KnownActors(AccountAuthenticator(installation))
+    app = create_app(installation, actors, wiring.ROUTERS)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Api(client, actors)
-
-
-@pytest.fixture
-def world(configured: Installation, api: Api) -> World:
-    return World(configured, api)
 
 
 def _say_it_is_migrated(engine: Engine, store: str) -> None:

@@ -85,6 +85,7 @@ BODIES: Mapping[str, Any] = {
 
 QUERIES: Mapping[str, Mapping[str, str]] = {
     "GET /api/v1/listings/{listing_id}/plans/{plan_id}/quote": {"units": "100"},
+    "GET /api/v1/billing/preview": {"contract_id": new_id("ctr")},
     "GET /api/v1/usage/windows": {"contract_id": new_id("ctr")},
     "GET /audit/consistency": {"from": "1", "to": "2"},
     "GET /audit/proof": {"index": "0", "size": "1"},

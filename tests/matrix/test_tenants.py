@@ -82,16 +82,16 @@ def test_whoever_only_sees_a_row_is_told_so_and_leaves_it_as_it_is(world: World)
         assert not changes(before, snapshot(world.installation)), row.label
 
 
-def test_whoever_may_have_a_row_gets_it_and_no_secret_of_another(world: World) -> None:
+def test_whoever_may_have_a_row_gets_it_and_no_secret_of_another(busy_world: World) -> None:
     for row in sorted(tenant_rows(), key=lambda row: not row.operation.startswith("GET")):
-        operation, ids = operations()[row.operation], world.sale.ids[row.ids]
+        operation, ids = operations()[row.operation], busy_world.sale.ids[row.ids]
         for viewpoint in VIEWPOINTS:
             if may_not_call(row, viewpoint) or not may_act(row, viewpoint):
                 continue
             label = f"{viewpoint}: {row.label}"
-            answer = call(world.callers[viewpoint], operation, ids)
+            answer = call(busy_world.callers[viewpoint], operation, ids)
             assert answer.status_code in expected_of(operation), f"{label}: {answer.text}"
-            tells_no_secret(world, viewpoint, answer, label)
+            tells_no_secret(busy_world, viewpoint, answer, label)
 
 
 def test_a_list_holds_nothing_of_another(world: World) -> None:

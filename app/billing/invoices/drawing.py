@@ -14,6 +14,7 @@ from app.billing.fees import break_down
 from app.billing.invoices.issuing import issue_invoice, lock_series
 from app.billing.invoices.lines import (
     ChargeLine,
+    LineKind,
     carry_over,
     charge_lines,
     describe,
@@ -71,7 +72,10 @@ def _price(session: Session, month: ContractMonth) -> MonthLines:
         )
     ).one()
     units, _ = carry_over(int(carried), month.events.units)
-    return month, units, charge_lines(month.contract.prices.plan, units, first=month.is_first)
+    lines = charge_lines(month.contract.prices.plan, units, first=month.is_first)
+    if month.after_end:
+        lines = [line for line in lines if line.kind is not LineKind.MINIMUM]
+    return month, units, lines
 
 
 def _add_invoice(session: Session, priced: Sequence[MonthLines], scope: str) -> Invoice:

@@ -44,11 +44,15 @@ class BilledContract:
 
 @dataclass(frozen=True, slots=True)
 class ContractMonth:
-    """A month of one contract, closed in the usage store, to be put on an invoice."""
+    """A month of one contract, closed in the usage store, to be put on an invoice.
+
+    One `after_end` holds only calls that settled as the contract ended: no minimum is due in it.
+    """
 
     contract: BilledContract
     period: Period
     events: EventRange
+    after_end: bool = False
 
     @property
     def is_first(self) -> bool:

@@ -1,4 +1,4 @@
-"""Shapes of invoices, previews and periods in the API."""
+"""Shapes of invoices in the API."""
 
 from __future__ import annotations
 
@@ -77,41 +77,6 @@ class InvoiceView(InvoiceSummary):
     """An invoice with its lines."""
 
     lines: list[LineView]
-
-
-class PreviewLineView(View):
-    """A line that the next invoice would have, if the month ended now."""
-
-    charge: int
-    model: str
-    kind: str
-    description: str
-    units: int
-    amount: MoneyView
-
-
-class PreviewView(View):
-    """What a contract's open month would be invoiced at now; `units` are not on an invoice yet."""
-
-    contract_id: str
-    period: str
-    as_of: datetime
-    units: int
-    lines: list[PreviewLineView]
-    net: MoneyView
-    vat: MoneyView
-    gross: MoneyView
-    fee: MoneyView
-
-
-class PeriodView(View):
-    """Whether a month is closed, and the invoices that it has come to so far."""
-
-    period: str
-    state: str
-    requested_at: datetime | None
-    closed_at: datetime | None
-    invoices: int
 
 
 def invoice_summary(invoice: Invoice) -> InvoiceSummary:

@@ -1,0 +1,67 @@
+"""Previewing: what a contract's open months come to now, by the very rules of the invoice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlmodel import Session, func, select
+
+from app.billing.billed import OpenContract, load_contracts
+from app.billing.fees import Breakdown, break_down
+from app.billing.invoices.lines import ChargeLine, carry_over, charge_lines, rated_amounts
+from app.billing.invoices.models import InvoicedRange
+from app.billing.invoices.months import BilledContract
+from app.billing.periods import Period, period_of
+from app.contracts.queries import access_contract
+from app.db.session import actor_of, now
+from app.kernel.clock import epoch_us
+from app.metering.queries import Grouping, UsageFilter, usage_sums
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMonth:
+    """A month that is on no invoice yet; its money is that of an invoice with only this on it."""
+
+    contract: BilledContract
+    period: Period
+    units: int
+    lines: Sequence[ChargeLine]
+    money: Breakdown
+
+
+def preview_contract(
+    session: Session, usage: sa.Connection, contract_id: str
+) -> Sequence[OpenMonth]:
+    """The open months of a contract that the actor may see, oldest first; `RowNotFound` else."""
+    access_contract(session, contract_id)
+    (contract,) = load_contracts(session, [contract_id])
+    return list(_months(session, usage, contract))
+
+
+def _months(session: Session, usage: sa.Connection, contract: OpenContract) -> Iterator[OpenMonth]:
+    billed = contract.contract
+    found = session.exec(
+        select(func.coalesce(func.sum(InvoicedRange.units - InvoicedRange.rated_units), 0)).where(
+            InvoicedRange.grant_id == billed.grant_id
+        )
+    ).one()
+    carried = int(found)  # a sum of 64-bit integers is numeric on PostgreSQL
+    for period in contract.open_months(period_of(now(session))):
+        units, carried = carry_over(carried, _units(session, usage, billed, period))
+        first = period == billed.first_period
+        lines = charge_lines(billed.prices.plan, units, first=first)
+        amounts = rated_amounts(billed.prices, lines)
+        money = break_down(amounts, billed.prices.plan.money)
+        yield OpenMonth(billed, period, units, lines, money)
+
+
+def _units(session: Session, usage: sa.Connection, contract: BilledContract, period: Period) -> int:
+    wanted = UsageFilter(
+        contract_id=contract.contract_id,
+        from_us=epoch_us(period.starts_at),
+        until_us=epoch_us(period.ends_at),
+    )
+    sums = usage_sums(usage, actor_of(session), wanted, Grouping.CONTRACT)
+    return sum(found.units for found in sums)
