@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
-from app.billing.checking_lines import line_problems, range_problems
+from app.billing.checking_lines import line_problems, range_problems, uninvoiced_problems
 from app.billing.invoices.contents import content_hash
 from app.billing.invoices.issuing import lines_of, sale_of
 from app.billing.invoices.models import Invoice
@@ -34,6 +34,7 @@ def problems(session: Session, usage: sa.Connection) -> Iterator[str]:
     yield from _invoice_problems(session)
     yield from line_problems(session)
     yield from range_problems(session, usage)
+    yield from uninvoiced_problems(session, usage)
 
 
 def _empty_transfers(session: Session) -> Iterator[str]:
@@ -115,8 +116,8 @@ def _number_problems(session: Session) -> Iterator[str]:
             func.max(Invoice.number_seq),
         )
         .where(col(Invoice.number).is_not(None))
-        .group_by(Invoice.provider_id, Invoice.number_year)
-        .order_by(Invoice.provider_id, Invoice.number_year)
+        .group_by(col(Invoice.provider_id), col(Invoice.number_year))
+        .order_by(col(Invoice.provider_id), col(Invoice.number_year))
     )
     for provider_id, year, count, last in counted:
         if count != last:

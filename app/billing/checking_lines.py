@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import groupby
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from app.billing.billed import load_contracts
 from app.billing.fees import RatedAmount, break_down
@@ -17,9 +17,12 @@ from app.billing.invoices.lines import LineKind, SignedPrices, charge_lines
 from app.billing.invoices.models import Invoice, InvoicedRange, InvoiceLine
 from app.billing.invoices.months import BilledContract
 from app.billing.invoices.states import InvoiceState
+from app.billing.models import ClosingState, PeriodClosing
+from app.billing.periods import parse_period
+from app.kernel.clock import epoch_us
 from app.kernel.money import currency_of
 from app.metering.closing import units_between
-from app.metering.tables import usage_period
+from app.metering.tables import usage_event, usage_period
 
 AT_ONCE = 200
 
@@ -54,6 +57,35 @@ def range_problems(session: Session, usage: sa.Connection) -> Iterator[str]:
             continue
         yield from _wrongly_priced(session, contracts[grant_id], rows)
         yield from _foreign_terms(usage, contracts[grant_id], rows)
+
+
+def uninvoiced_problems(session: Session, usage: sa.Connection) -> Iterator[str]:
+    """Events of a month that is closed for everybody, which no range covers."""
+    closed = session.exec(
+        select(PeriodClosing.period).where(PeriodClosing.state == ClosingState.CLOSED)
+    ).all()
+    if not closed:
+        return
+    until = parse_period(max(closed))
+    reached = dict(
+        session.exec(
+            select(InvoicedRange.grant_id, func.max(InvoicedRange.last_number)).group_by(
+                col(InvoicedRange.grant_id)
+            )
+        ).all()
+    )
+    rows = usage.execute(
+        sa.select(usage_event.c.grant_id, sa.func.max(usage_event.c.number))
+        .where(usage_event.c.settled_at_us < epoch_us(until.ends_at))
+        .group_by(usage_event.c.grant_id)
+        .order_by(usage_event.c.grant_id)
+    )
+    for grant_id, last in rows:
+        if last > reached.get(grant_id, 0):
+            yield (
+                f"B2: {grant_id} was used to number {last} by the end of {until}, "
+                f"but is invoiced to {reached.get(grant_id, 0)}"
+            )
 
 
 def _events_missing(
@@ -113,6 +145,9 @@ def _is_rated(
     seen = [(line.charge, line.kind, line.units, line.amount_minor) for line in lines]
     usage_only = [entry for entry in wanted if entry[1] != LineKind.MINIMUM.value]
     if seen not in (wanted, usage_only):
+        return False
+    rates = (str(prices.vat_rate), str(prices.fee_rate))
+    if any((line.vat_rate, line.fee_rate) != rates for line in lines):
         return False
     return all(
         (line.first_number, line.last_number) == (row.first_number, row.last_number)
