@@ -21,7 +21,8 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# Closed with its module: an open Playwright leaves an event loop running in this thread.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
