@@ -112,4 +112,5 @@ def _take_back(session: Session, facts: Mapping[str, str]) -> None:
             lapses_at=moment + timedelta(seconds=LIFE_S + 2 * SKEW_S),
         )
     )
-    record(session, "code:reused", facts["client_id"], **facts)
+    client = session.get_one(Client, facts["client_id"])
+    record(session, "code:reused", client.id, organisations=(client.organisation_id,), **facts)

@@ -1,0 +1,175 @@
+"""Fsck's part of billing: silent on books that were only used, and names the row that is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, text
+
+from app.billing.checking import problems
+from app.billing.triggers import BILLING_TRIGGERS
+from app.db.installation import Installation
+from app.kernel.actor import OPERATOR
+from app.kernel.clock import SetClock
+from tests.billing.season import Season
+from tests.billing.till import Till
+from tests.listings.examples import price
+
+INCLUDED = {
+    "model": "included",
+    "units": 2,
+    "then": {"model": "per_unit", "unit_price": price("1.00")},
+}
+
+
+def found(installation: Installation) -> list[str]:
+    with (
+        installation.transaction(OPERATOR, writes=False) as session,
+        installation.usage_transaction(writes=False) as usage,
+    ):
+        return list(problems(session, usage))
+
+
+def break_rows(engine: Engine, statement: str) -> None:
+    """Change rows behind everybody's back: the triggers that forbid it go first."""
+    with engine.begin() as connection:
+        for trigger in BILLING_TRIGGERS[engine.dialect.name]:
+            words = trigger.split()
+            if words[1] == "TRIGGER":
+                table = words[words.index("ON") + 1]
+                on = f" ON {table}" if engine.dialect.name == "postgresql" else ""
+                connection.execute(text(f"DROP TRIGGER {words[2]}{on}"))
+        assert connection.execute(text(statement)).rowcount, "nothing was broken"
+
+
+@pytest.fixture
+def used(season: Season) -> Season:
+    """Two months of a contract, of which the first is closed, and one that has ended."""
+    living, ended = season.sign(), season.sign(INCLUDED)
+    season.use(living, "2026-11-03 09:00:00", 5)
+    season.use(ended, "2026-11-03 09:00:00", 5)
+    season.use(living, "2026-12-03 09:00:00", 3)
+    season.set_clock("2026-12-01 00:00:00")
+    season.close("2026-11")
+    season.end(ended)
+    season.work()
+    return season
+
+
+@pytest.fixture
+def sold(till: Till, clock: SetClock) -> Till:
+    """One sale that is paid and paid out, one that is paid in part, one that is open."""
+    till.onboard()
+    till.paid()
+    clock.advance(timedelta(days=7))
+    till.work()
+    payment_id = till.pay(till.invoice(), amount={"amount_minor": 10_00, "currency": "CNY"})
+    till.work()
+    till.complete(payment_id)
+    till.deliver()
+    till.work()
+    till.invoice(7)
+    return till
+
+
+def test_books_of_use_have_no_problems(used: Season) -> None:
+    assert found(used.installation) == []
+
+
+def balance_problems(till: Till) -> Sequence[str]:
+    return [one for one in found(till.installation) if one.startswith("B1")]
+
+
+def test_books_of_money_balance(sold: Till) -> None:
+    assert balance_problems(sold) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "wanted"),
+    [
+        (
+            "DELETE FROM ledger_posting WHERE kind = 'payment'",
+            "B1: processor:stripe:clearing stands at",
+        ),
+        (
+            "DELETE FROM ledger_posting WHERE kind = 'share'",
+            "B1: payable:",
+        ),
+        (
+            "DELETE FROM ledger_posting WHERE kind = 'processor_fee'",
+            "has no postings",
+        ),
+        (
+            "UPDATE ledger_posting SET amount_minor = amount_minor + 1 WHERE kind = 'alliance_fee'",
+            "B1: alliance:fees stands at",
+        ),
+        (
+            "UPDATE ledger_posting SET amount_minor = amount_minor + 1 WHERE kind = 'net'",
+            "B1: receivable:",
+        ),
+        (
+            "UPDATE ledger_posting SET debit_account = 'cash' WHERE kind = 'payment'",
+            "B1: 'cash' is not an account",
+        ),
+        (
+            "UPDATE invoice SET paid_minor = paid_minor + 1 WHERE state = 'partly_paid'",
+            "is not paid as its payments say",
+        ),
+    ],
+)
+def test_a_broken_row_of_money_is_named(sold: Till, statement: str, wanted: str) -> None:
+    break_rows(sold.installation.market, statement)
+    assert any(wanted in one for one in balance_problems(sold)), balance_problems(sold)
+
+
+@pytest.mark.parametrize(
+    ("statement", "wanted"),
+    [
+        ("DELETE FROM invoice_line WHERE kind = 'included'", "is not priced as was signed"),
+        ("UPDATE invoice_line SET amount_minor = amount_minor + 1", "does not add up to its lines"),
+        (
+            "UPDATE invoice_line SET units = units + 1 WHERE kind = 'usage'",
+            "is not priced as was signed",
+        ),
+        ("UPDATE invoice_line SET fee_rate = '0.05'", "does not add up to its lines"),
+        ("UPDATE invoice_line SET description = 'x'", "does not say what it said"),
+        (
+            "UPDATE invoice_line SET last_number = last_number + 1 WHERE kind = 'usage'",
+            "is not priced as was signed",
+        ),
+        (
+            "UPDATE invoiced_range SET units = units + 1",
+            "units, its events have",
+        ),
+        (
+            "UPDATE invoiced_range SET units = units + 1",
+            "units on no line",
+        ),
+        (
+            "UPDATE invoiced_range SET first_number = 2 WHERE first_number = 1",
+            "begins at 2, not at 1",
+        ),
+        ("DELETE FROM invoiced_range", "is invoiced to 0"),
+        ("UPDATE invoice SET number_seq = number_seq + 1", "have a gap before number"),
+    ],
+)
+def test_a_broken_row_of_invoices_is_named(used: Season, statement: str, wanted: str) -> None:
+    break_rows(used.installation.market, statement)
+    told = found(used.installation)
+    assert any(one.startswith("B2") and wanted in one for one in told), told
+
+
+@pytest.mark.parametrize(
+    ("statement", "wanted"),
+    [
+        ("UPDATE usage_event SET units = units + 1 WHERE number = 1", "its events have"),
+        ("UPDATE grant_terms SET terms_sha256 = 'x'", "has units of other terms"),
+        ("DELETE FROM usage_period", "but closed to 0"),
+    ],
+)
+def test_a_broken_row_of_use_is_named(used: Season, statement: str, wanted: str) -> None:
+    with used.installation.usage.begin() as connection:
+        assert connection.execute(text(statement)).rowcount
+    assert any(wanted in one for one in found(used.installation))
