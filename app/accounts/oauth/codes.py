@@ -11,7 +11,8 @@ from typing import ClassVar
 from sqlmodel import Session
 
 from app.accounts.models import Client, Organisation, Person
-from app.accounts.oauth.models import AuthorizationCode, RevokedToken
+from app.accounts.oauth.models import AuthorizationCode
+from app.accounts.oauth.revoking import mark_revoked
 from app.accounts.oauth.tokens import LIFE_S, SKEW_S
 from app.accounts.roles import ROLE_SCOPES
 from app.accounts.scopes import in_order
@@ -102,15 +103,8 @@ def spend_code(session: Session, row: AuthorizationCode, jti: str) -> None:
 
 
 def _take_back(session: Session, facts: Mapping[str, str]) -> None:
-    if session.get(RevokedToken, facts["jti"]) is not None:
+    lapses_at = now(session) + timedelta(seconds=LIFE_S + 2 * SKEW_S)
+    if not mark_revoked(session, facts["jti"], lapses_at):
         return
-    moment = now(session)
-    session.add(
-        RevokedToken(
-            jti=facts["jti"],
-            revoked_at=moment,
-            lapses_at=moment + timedelta(seconds=LIFE_S + 2 * SKEW_S),
-        )
-    )
     client = session.get_one(Client, facts["client_id"])
     record(session, "code:reused", client.id, organisations=(client.organisation_id,), **facts)

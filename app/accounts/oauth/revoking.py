@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlmodel import Session
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col
 
 from app.accounts.models import Client
 from app.accounts.oauth.models import RevokedToken
 from app.accounts.oauth.token_keys import public_keys
 from app.accounts.oauth.tokens import SKEW_S, TokenInvalid, verify_access_token
 from app.audit.recording import record
+from app.db.engine import is_sqlite
 from app.db.installation import installation_of
 from app.db.session import now
 from app.kernel.clock import epoch_us, from_epoch_us
@@ -26,15 +28,9 @@ def revoke_token(session: Session, client: Client, token: str) -> None:
         return
     assert actor.token_id is not None
     assert actor.organisation_id is not None
-    if actor.client_id != client.id or session.get(RevokedToken, actor.token_id) is not None:
+    lapses_at = from_epoch_us(lapses_at_s * 1_000_000) + timedelta(seconds=SKEW_S)
+    if actor.client_id != client.id or not mark_revoked(session, actor.token_id, lapses_at):
         return
-    session.add(
-        RevokedToken(
-            jti=actor.token_id,
-            revoked_at=now(session),
-            lapses_at=from_epoch_us(lapses_at_s * 1_000_000) + timedelta(seconds=SKEW_S),
-        )
-    )
     record(
         session,
         "token:revoked",
@@ -42,3 +38,11 @@ def revoke_token(session: Session, client: Client, token: str) -> None:
         organisations=(actor.organisation_id, client.organisation_id),
         jti=actor.token_id,
     )
+
+
+def mark_revoked(session: Session, jti: str, lapses_at: datetime) -> bool:
+    """Let the token `jti` hold no longer; False if it was so already, by a twin's doing too."""
+    insert = sqlite.insert if is_sqlite(session.connection()) else postgresql.insert
+    fresh = insert(RevokedToken).values(jti=jti, revoked_at=now(session), lapses_at=lapses_at)
+    marked = session.execute(fresh.on_conflict_do_nothing().returning(col(RevokedToken.jti)))
+    return marked.first() is not None
