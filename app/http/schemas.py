@@ -11,7 +11,8 @@ from app.kernel.money import Money
 
 ItemT = TypeVar("ItemT")
 
-Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\n\t]+$")]
+# `(?!\n)$`: Python's `$` alone lets a last line feed pass.
+Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\n\t]+(?!\n)$")]
 """One line of text for people."""
 Text = Annotated[str, Meta(min_length=1, max_length=10_000)]
 """Text of several lines."""
