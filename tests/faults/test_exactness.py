@@ -21,6 +21,7 @@ from tests.deployment import Deployment, Sale
 CALLS = 1000
 T = TypeVar("T")
 QUOTA = 100
+FEED_WITHIN_S = 1.0
 
 
 @pytest.fixture
@@ -54,11 +55,15 @@ async def call_in_parallel(url: str, headers: dict[str, str]) -> list[tuple[int,
 
 
 async def until_in_force(url: str, headers: dict[str, str]) -> None:
-    """Wait until the gateway knows the grant, with a call that it refuses without counting it."""
+    """Wait until every worker knows the grant, asking by a call that is refused uncounted.
+
+    One worker's word is not another's: the change feed promises a second (design.md, "revoked?").
+    """
     async with aiohttp.ClientSession(headers=headers) as session:
         for _ in range(200):
             async with session.get(f"{url}&where=nonsense") as answer:
                 if answer.status == 400:
+                    await asyncio.sleep(FEED_WITHIN_S)
                     return
             await asyncio.sleep(0.05)
     raise AssertionError("the grant did not come into force")
