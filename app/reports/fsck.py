@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from sqlmodel import Session
 
 from app.audit import checking as audit_checking
+from app.billing import checking as billing_checking
 from app.contracts import checking as contracts_checking
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
@@ -29,6 +30,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("audit", lambda session, _usage: audit_checking.problems(session)),
     ("contracts", lambda session, _usage: contracts_checking.problems(session)),
     ("metering", lambda _session, usage: metering_checking.problems(usage)),
+    ("billing", billing_checking.problems),
 )
 
 
