@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 TIMEOUT_S = 30
+WAIT_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -120,3 +122,13 @@ def send(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) 
 
 def _lower(headers: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
+
+
+def until(what: str, look: Callable[[], Any]) -> Any:
+    """What `look` finds once it finds something; `TimeoutError` naming what did not happen."""
+    until = time.monotonic() + WAIT_S
+    while time.monotonic() < until:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(f"it did not happen that {what}")

@@ -14,7 +14,7 @@ from app.kernel.jwk import load_key_file, new_key_file
 from app.kernel.sealing import write_private
 from app.sandbox.deals import Wish, publish, sign_contract
 from app.sandbox.goods import Goods, china_divisions, divisions_api, world_gdp
-from app.sandbox.http_client import Client
+from app.sandbox.http_client import Client, send, until
 from app.sandbox.parties import (
     API,
     BUYER_SCOPES,
@@ -121,6 +121,9 @@ def seed(home: Path, url: str, upstream: tuple[str, str], say: Say) -> Demo:
     demo = Demo(home, url, document)
     _seed_listings(demo, reviewer, upstream, keep, say)
     _seed_contracts(Demo(home, url, document), at, keep, say)
+    if "payout_account" not in document:
+        say("opening the provider's account at the sandbox's Stripe")
+        keep("payout_account", _open_payout_account(Demo(home, url, document)))
     return Demo(home, url, document)
 
 
@@ -213,3 +216,15 @@ def _seed_contracts(
         contract = sign_contract(demo.party("provider"), demo.party("buyer"), wish, at)
         contracts[name] = contract["id"]
         keep("contracts", contracts)
+
+
+def _open_payout_account(demo: Demo) -> Mapping[str, Any]:
+    """Ask for the provider's connected account and go through its onboarding link."""
+    provider = demo.party("provider")
+    path = f"{API}/organisations/{provider.organisation_id}/payout-account"
+    provider.client.post(path)
+    link = until(
+        "the onboarding link is there", lambda: provider.client.get(path)["onboarding_url"]
+    )
+    send("POST", link, b"", {})
+    return {"opened": True}

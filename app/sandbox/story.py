@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,11 +10,10 @@ from typing import Any
 
 from app.kernel.clock import SystemClock, local_day
 from app.sandbox.deals import Wish, sign_contract
-from app.sandbox.http_client import send
+from app.sandbox.http_client import send, until
 from app.sandbox.parties import API
 from app.sandbox.seeding import Demo
 
-WAIT_S = 20.0
 QUOTA = 100
 
 Step = Callable[[str, Mapping[str, Any]], None]
@@ -72,7 +70,7 @@ def _call(demo: Demo, told: Told, step: Step) -> None:
         answer = buyer.call("GET", path, headers=headers, refusals=True)
         return answer if answer.status == 200 else None
 
-    answer = _until("the grant is in force", first)
+    answer = until("the grant is in force", first)
     receipts = [answer.headers["usage-receipt"]]
     while True:
         answer = buyer.call("GET", path, headers=headers, refusals=True)
@@ -96,7 +94,7 @@ def _end_and_invoice(demo: Demo, told: Told, step: Step) -> None:
         invoices = buyer.get(f"{API}/invoices?contract_id={contract_id}")["items"]
         return next((one for one in invoices if one["state"] != "draft"), None)
 
-    invoice = _until("the final invoice is issued", drawn)
+    invoice = until("the final invoice is issued", drawn)
     told.ids["invoice"] = invoice["id"]
     told.money["gross"] = invoice["gross"]["amount_minor"]
     told.money["net"] = invoice["net"]["amount_minor"]
@@ -120,10 +118,10 @@ def _pay(demo: Demo, told: Told, step: Step) -> None:
 
         return look
 
-    payment = _until("the checkout is open", payment_where(lambda one: one["checkout_url"]))
+    payment = until("the checkout is open", payment_where(lambda one: one["checkout_url"]))
     step("paying on the sandbox's checkout page", {"payment": payment_id})
     send("POST", payment["checkout_url"], b"", {})
-    _until("the payment has succeeded", payment_where(lambda one: one["state"] == "succeeded"))
+    until("the payment has succeeded", payment_where(lambda one: one["state"] == "succeeded"))
     step("payment received through Stripe's API (sandbox)", {"payment": payment_id})
 
 
@@ -141,7 +139,7 @@ def _pay_out(demo: Demo, told: Told, step: Step) -> None:
             None,
         )
 
-    payout = _until("the payout is sent", paid)
+    payout = until("the payout is sent", paid)
     told.ids["payout"] = payout["id"]
     told.money["payout"] = payout["amount"]["amount_minor"]
     step("provider paid", {"payout": payout["id"], "amount": told.money["payout"]})
@@ -167,16 +165,6 @@ def _prove(demo: Demo, told: Told, step: Step) -> None:
 def _flat(ids: Mapping[str, Any]) -> Iterator[str]:
     for value in ids.values():
         yield from value if isinstance(value, list) else [value]
-
-
-def _until(what: str, look: Callable[[], Any]) -> Any:
-    """What `look` finds once it finds something; `TimeoutError` naming what did not happen."""
-    until = time.monotonic() + WAIT_S
-    while time.monotonic() < until:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    raise TimeoutError(f"it did not happen that {what}")
 
 
 def story_text(told: Told) -> str:
