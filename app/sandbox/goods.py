@@ -47,8 +47,8 @@ def world_gdp(slug: str = "world-gdp") -> Goods:
                 "level": "NATIONAL",
                 "form": "DATASET",
                 "format": "FILE",
-                "time_from": "2000-01-01",
-                "time_to": "2024-12-31",
+                "time_from": "1960-01-01",
+                "time_to": "2023-12-31",
                 "schema": [
                     {"name": "Country Name", "meaning": "国家或地区名称"},
                     {"name": "Country Code", "meaning": "ISO 3166-1 三位代码"},
