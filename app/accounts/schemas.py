@@ -15,13 +15,15 @@ from app.accounts.states import AuthMethod, Decision, OrganisationKind
 from app.accounts.verifying import Evidence
 from app.http.schemas import Body, Line, Text
 
-CreditCode = Annotated[str, Meta(pattern=r"^[0-9A-Z]{18}$", examples=["91350100M000100Y43"])]
-RegionCode = Annotated[str, Meta(pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$", examples=["500108"])]
-Email = Annotated[
-    str, Meta(pattern=r"^[^@\s\"<>,;:\\]+@[^@\s\"<>,;:\\]+$", min_length=3, max_length=254)
+CreditCode = Annotated[str, Meta(pattern=r"^[0-9A-Z]{18}(?!\n)$", examples=["91350100M000100Y43"])]
+RegionCode = Annotated[
+    str, Meta(pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?(?!\n)$", examples=["500108"])
 ]
-Phone = Annotated[str, Meta(pattern=r"^\+?[0-9 ()-]{5,25}$")]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Email = Annotated[
+    str, Meta(pattern=r"^[^@\s\"<>,;:\\]+@[^@\s\"<>,;:\\]+(?!\n)$", min_length=3, max_length=254)
+]
+Phone = Annotated[str, Meta(pattern=r"^\+?[0-9 ()-]{5,25}(?!\n)$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
 RedirectUri = Annotated[str, Meta(min_length=1, max_length=500)]
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 Scope = Literal[

@@ -33,7 +33,8 @@ def list_invoices(
     in_state: Annotated[InvoiceState | None, QueryParameter(name="state")] = None,
     contract_id: FromQuery[str | None] = None,
     period: Annotated[
-        str | None, QueryParameter(pattern=r"^\d{4}-\d{2}$", description="A month: 2026-11.")
+        str | None,
+        QueryParameter(pattern=r"^[0-9]{4}-[0-9]{2}(?!\n)$", description="A month: 2026-11."),
     ] = None,
     limit: FromQuery[int] = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,

@@ -18,7 +18,7 @@ class PartToPay(Body):
     """A part of what is owed."""
 
     amount_minor: Annotated[int, Meta(ge=1, le=MAX_INTEGER, examples=[5300])]
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", examples=["CNY"])]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}(?!\n)$", examples=["CNY"])]
 
     def money(self) -> Money:
         """The part as money; `Malformed` in a currency that is not traded."""
