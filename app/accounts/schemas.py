@@ -13,6 +13,7 @@ from app.accounts.registering import OrganisationWish
 from app.accounts.roles import Role
 from app.accounts.states import AuthMethod, Decision, OrganisationKind
 from app.accounts.verifying import Evidence
+from app.http.examples import looks_like
 from app.http.schemas import Body, Line, Text
 
 CreditCode = Annotated[str, Meta(pattern=r"^[0-9A-Z]{18}(?!\n)$", examples=["91350100M000100Y43"])]
@@ -44,6 +45,7 @@ Scope = Literal[
 ]
 
 
+@looks_like(name="张三", email="zhang@example.cn")
 class Contact(Body):
     """Whom to reach."""
 
@@ -58,6 +60,7 @@ class Contact(Body):
         return {name: value for name, value in sent.items() if value is not None}
 
 
+@looks_like(name_en="Zhigu Example Ltd", region_code="500108")
 class NewOrganisation(Body):
     """An organisation to be entered."""
 
@@ -80,6 +83,7 @@ class NewOrganisation(Body):
         )
 
 
+@looks_like(name_en="Zhigu Example Ltd")
 class OrganisationChange(Body):
     """What to change of an organisation; what is left out stays."""
 
@@ -110,6 +114,7 @@ class Document(Body):
     sha256: Sha256
 
 
+@looks_like(legal_representative="张三", note="营业执照另附。")
 class VerificationRequest(Body):
     """What an organisation shows of itself."""
 
@@ -126,6 +131,7 @@ class VerificationRequest(Body):
         )
 
 
+@looks_like(decision="verified", expires_on="2027-11-01")
 class VerificationDecision(Body):
     """What a reviewer decides; `expires_on` is the last day that it holds."""
 
@@ -134,6 +140,7 @@ class VerificationDecision(Body):
     expires_on: date | None = None
 
 
+@looks_like(name="nightly import")
 class NewClient(Body):
     """A client to be made."""
 
@@ -154,6 +161,7 @@ class NewClient(Body):
         )
 
 
+@looks_like(name="李四", role="purchaser")
 class NewMember(Body):
     """A person to join."""
 
@@ -163,12 +171,14 @@ class NewMember(Body):
     password: Annotated[str, Meta(min_length=1, max_length=1024)]
 
 
+@looks_like(role="signatory")
 class RoleChange(Body):
     """The role that a person is to have."""
 
     role: Role
 
 
+@looks_like(proof="eyJhbGciOiJFZDI1NTE5In0.e30.c2lnbmF0dXJl")
 class NewKey(Body):
     """A signing key to be registered.
 

@@ -9,10 +9,12 @@ from app.accounts.models import Client, Organisation, Person, SigningKey, Verifi
 from app.accounts.queries import verification_at
 from app.accounts.roles import Role
 from app.accounts.states import AuthMethod, Decision, OrganisationKind, VerificationState
+from app.http.examples import example_id, looks_like
 from app.http.schemas import View
 from app.kernel.clock import local_day
 
 
+@looks_like(id=example_id("org"), credit_code="91350100M000100Y43", verification_state="VERIFIED")
 class OrganisationView(View):
     """An organisation, as its own people and the overseers of the alliance see it."""
 
@@ -30,6 +32,7 @@ class OrganisationView(View):
     created_at: datetime
 
 
+@looks_like(documents=[], reason=None)
 class VerificationView(View):
     """One request to be verified and its decision."""
 
@@ -51,6 +54,7 @@ class VerificationList(View):
     items: list[VerificationView]
 
 
+@looks_like(name="nightly import", roles=[], redirect_uris=[])
 class ClientView(View):
     """A client; its secret is never told again."""
 
@@ -72,6 +76,7 @@ class ClientWithSecret(ClientView):
     client_secret: str | None
 
 
+@looks_like(id=example_id("usr"), name="李四", role="purchaser")
 class MemberView(View):
     """A person of an organisation."""
 
@@ -85,6 +90,7 @@ class MemberView(View):
     removed_at: datetime | None
 
 
+@looks_like(nonce="b5Jq2r8Vx0dTn4wLs6Yh1g", expires_in=600)
 class NonceView(View):
     """A nonce for one key proof."""
 
@@ -92,6 +98,7 @@ class NonceView(View):
     expires_in: int
 
 
+@looks_like(id=example_id("key"))
 class KeyView(View):
     """A signing key; signatures name it by `kid`, its RFC 7638 thumbprint, or by its id."""
 
@@ -104,6 +111,14 @@ class KeyView(View):
     revoked_at: datetime | None
 
 
+@looks_like(
+    kind="client",
+    id=example_id("cli"),
+    name="nightly import",
+    organisation_name="智谷示例有限公司",
+    verification_state="VERIFIED",
+    roles=[],
+)
 class Principal(View):
     """Who asks, by the token."""
 

@@ -9,10 +9,12 @@ from app.billing.fees import Breakdown
 from app.billing.invoices.lines import describe
 from app.billing.models import PeriodClosing
 from app.billing.previewing import OpenMonth
+from app.http.examples import looks_like
 from app.http.schemas import MoneyView, View, money_view
 from app.kernel.money import Currency, Money, total
 
 
+@looks_like(state="closing")
 class PeriodView(View):
     """A month that was asked to be closed: `closing` until every contract's use is on invoices."""
 
@@ -22,6 +24,9 @@ class PeriodView(View):
     closed_at: datetime | None
 
 
+@looks_like(
+    charge=0, kind="usage", description="世界各国国内生产总值 · standard · 用量, 1,000 × call"
+)
 class PreviewLineView(View):
     """A line that the month's invoice would have now."""
 

@@ -16,6 +16,7 @@ from app.contracts.models import (
     Signature,
     TermsVersion,
 )
+from app.http.examples import example_id, looks_like
 from app.http.schemas import Body, Text, View
 from app.kernel.jws import MAX_JWS_CHARS
 from app.listings.codes import Delivery, Purpose
@@ -37,6 +38,7 @@ class NewNegotiation(Body):
     application_id: Id | None = None
 
 
+@looks_like(ends_on="2026-12-31", liability="各自承担直接损失。")
 class TermsChange(Body):
     """Points that change; what is left out stays. Only the provider sets the last two."""
 
@@ -60,6 +62,7 @@ class TermsChange(Body):
         }
 
 
+@looks_like(signature="eyJhbGciOiJFZDI1NTE5In0..c2lnbmF0dXJl")
 class SigningBody(Body):
     """A detached JWS (RFC 7515 Appendix F) over the canonical bytes of the terms."""
 
@@ -73,12 +76,14 @@ class TerminationBody(Body):
     reason: ReasonText
 
 
+@looks_like(reason="预算已用完")
 class ReasonBody(Body):
     """Why, if one wants to say so."""
 
     reason: ReasonText | None = None
 
 
+@looks_like(id=example_id("sig"), side="provider")
 class SignatureView(View):
     """A signature as evidence: with the terms' bytes and the key it verifies anywhere."""
 
@@ -91,6 +96,9 @@ class SignatureView(View):
     signed_at: datetime
 
 
+@looks_like(
+    id=example_id("neg"), state="REQUESTED", proposed_by="buyer", signatures=[], reason=None
+)
 class NegotiationView(View):
     """A negotiation, and the points of its newest terms."""
 
@@ -117,6 +125,7 @@ class NegotiationView(View):
     reason: str | None = None
 
 
+@looks_like(id=example_id("grt"), reason=None)
 class GrantView(View):
     """The right to call that a contract gives; `reason` says why it is not live."""
 
@@ -126,6 +135,7 @@ class GrantView(View):
     reason: str | None
 
 
+@looks_like(side="buyer")
 class HoldView(View):
     """Who suspended a contract, and since when."""
 
@@ -134,6 +144,7 @@ class HoldView(View):
     reason: str | None
 
 
+@looks_like(id=example_id("ctr"), state="active", reason=None, holds=[])
 class ContractView(View):
     """A contract: `[starts_at, ends_at)` as agreed, `ended_at` as it came."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from app.http.examples import looks_like
 from app.http.schemas import Body
 from app.kernel.addresses import URL_MAX_LENGTH
 from app.listings.charges import Charge, CurrencyCode
@@ -31,6 +32,7 @@ Reason = Annotated[str, Meta(max_length=2000)]
 PlanName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\n\t]+(?!\n)$")]
 
 
+@looks_like(metadata={"title": "世界各国国内生产总值", "keywords": ["GDP", "经济"]})
 class NewListing(Body):
     """A listing to be drafted; metadata may be filled in later."""
 
@@ -39,6 +41,7 @@ class NewListing(Body):
     metadata: Metadata = msgspec.field(default_factory=Metadata)
 
 
+@looks_like(metadata={"abstract": "1960 年以来各国国内生产总值，按年。"})
 class ListingEdit(Body):
     """What to change of the working copy.
 
@@ -58,6 +61,7 @@ class ListingEdit(Body):
         )
 
 
+@looks_like(kind="header", name="X-Api-Key")
 class UpstreamAuthBody(Body):
     """How the upstream is authenticated; `name` is a header, a query parameter, or a user."""
 
@@ -70,6 +74,10 @@ class UpstreamAuthBody(Body):
         return UpstreamAuth(self.kind, self.name, self.secret)
 
 
+@looks_like(
+    base_url="https://api.example.cn/v1",
+    auth={"kind": "header", "name": "X-Api-Key", "secret": "hush"},
+)
 class UpstreamBody(Body):
     """Where and how a proxied listing's calls go."""
 
@@ -89,6 +97,11 @@ class RevenueShare(msgspec.Struct, tag_field="model", tag="revenue_share"):
     """A percentage; a model of the house that is not billed yet."""
 
 
+@looks_like(
+    name="standard",
+    charges=[{"model": "per_unit", "unit_price": {"amount": "0.0125", "currency": "CNY"}}],
+    quotas=[{"window": "month", "limit_units": 10000, "overage": "block"}],
+)
 class NewPlan(Body):
     """A plan to be offered. The currency is that of its amounts; `per`: prices are per so many."""
 
@@ -124,6 +137,7 @@ class NewPlan(Body):
         )
 
 
+@looks_like(decision="correct", reason="材料不全", basis="《数据安全法》第三十二条")
 class ReviewBody(Body):
     """A reviewer's decision; a rejection or correction says why and on what basis."""
 

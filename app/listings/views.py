@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from app.http.examples import example_id, looks_like
 from app.http.schemas import MoneyView, View, money_view
 from app.listings.charges import Charge
 from app.listings.codes import Delivery, OpenType
@@ -23,6 +24,7 @@ from app.listings.prices import Quote
 from app.listings.states import Decision, ListingState, Side
 
 
+@looks_like(id=example_id("fil"), name="gdp.csv", source_format="csv")
 class FileView(View):
     """The table of a listing: `sha256` of what was uploaded, `parquet_sha256` of what is served."""
 
@@ -38,6 +40,13 @@ class FileView(View):
     uploaded_at: datetime
 
 
+@looks_like(
+    base_url="https://api.example.cn/v1",
+    auth_kind="header",
+    auth_name="X-Api-Key",
+    timeout_s=10,
+    body_max_bytes=1_000_000,
+)
 class UpstreamView(View):
     """Where a proxied listing's calls go; the secret is never told."""
 
@@ -50,6 +59,13 @@ class UpstreamView(View):
     set_at: datetime
 
 
+@looks_like(
+    id=example_id("pln"),
+    name="standard",
+    charges=[{"model": "per_unit", "unit_price": {"amount": "0.0125", "currency": "CNY"}}],
+    quotas=[{"window": "month", "limit_units": 10000, "overage": "block"}],
+    rate={"per_second": 10, "burst": 20},
+)
 class PlanView(View):
     """A plan; `id` and `number` name this very price."""
 
@@ -74,6 +90,7 @@ class PlanList(View):
     items: list[PlanView]
 
 
+@looks_like(id=example_id("ver"))
 class VersionView(View):
     """A frozen version: what was submitted, and since when it is or was on sale."""
 
@@ -90,6 +107,7 @@ class VersionList(View):
     items: list[VersionView]
 
 
+@looks_like(version_number=1, decision="approve", reason="", basis="")
 class ReviewView(View):
     """What a reviewer decided about a version."""
 
@@ -101,6 +119,14 @@ class ReviewView(View):
     decided_at: datetime
 
 
+@looks_like(
+    id=example_id("lst"),
+    product_id="ZG202611020000013",
+    state="LISTED",
+    metadata={"title": "世界各国国内生产总值"},
+    licence={"actions": ["use", "derive"], "purposes": ["RESEARCH"]},
+    upstream=None,
+)
 class ListingView(View):
     """A listing. The public sees the version on sale; its provider and the alliance the working
     copy, where it stands, and the reviews.
@@ -124,6 +150,7 @@ class ListingView(View):
     created_at: datetime
 
 
+@looks_like(state="SUBMITTED")
 class SubmittedView(View):
     """What a submission froze."""
 
@@ -132,6 +159,12 @@ class SubmittedView(View):
     version: VersionView
 
 
+@looks_like(
+    terms={"actions": ["use"], "purposes": ["RESEARCH"]},
+    odrl={"@type": "Offer", "permission": [{"action": "use"}]},
+    enforced_by_gateway=["purposes"],
+    legal_only=["actions"],
+)
 class LicenceView(View):
     """Terms of use: as structured terms, as ODRL, and which of them the gateway enforces."""
 
@@ -141,6 +174,7 @@ class LicenceView(View):
     legal_only: list[str]
 
 
+@looks_like(amount="0.0125")
 class PriceView(View):
     """A price in major units, as decimal text."""
 
@@ -148,6 +182,12 @@ class PriceView(View):
     currency: str
 
 
+@looks_like(
+    id=example_id("lst"),
+    provider_name="智谷示例有限公司",
+    scene=["INDUSTRY"],
+    update_cycle="EVERY_YEAR",
+)
 class CardView(View):
     """A listing in the public catalogue; `price_from` is its cheapest plan's headline price."""
 
@@ -170,6 +210,7 @@ class CardView(View):
     listed_at: datetime
 
 
+@looks_like(masked=["phone"], rows=[{"country": "CN", "phone": "***"}])
 class SampleView(View):
     """The first rows; `masked` columns hold `***` where there is a value."""
 
@@ -178,6 +219,7 @@ class SampleView(View):
     rows: list[dict[str, Any]]
 
 
+@looks_like(unit_price="0.0125", flat={"amount_minor": 0, "currency": "CNY"})
 class TierUseView(View):
     """The units that one tier priced."""
 
@@ -186,6 +228,7 @@ class TierUseView(View):
     flat: MoneyView
 
 
+@looks_like(charge=0, included_units=0)
 class LineView(View):
     """What one charge of the plan costs."""
 

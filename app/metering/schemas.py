@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.http.examples import example_id, looks_like
 from app.http.schemas import View
 from app.kernel.clock import from_epoch_us, from_rfc3339
 from app.metering.events import EventDocument
 from app.metering.queries import QuotaUse, UsageSum
 
 
+@looks_like(key="2026-11-02", calls=1000)
 class UsageSumView(View):
     """Use under one key: a day, a month, a listing or a contract."""
 
@@ -19,6 +21,7 @@ class UsageSumView(View):
     calls: int
 
 
+@looks_like(group_by="day")
 class UsageView(View):
     """Use, summed by `group_by`; days and months are of Asia/Shanghai."""
 
@@ -26,6 +29,14 @@ class UsageView(View):
     items: list[UsageSumView]
 
 
+@looks_like(
+    name="quota-month",
+    window="month",
+    limit_units=10_000,
+    overage="block",
+    used_units=1000,
+    remaining_units=9000,
+)
 class WindowView(View):
     """A quota in its present window; `limit_units` null only counts."""
 
@@ -47,6 +58,7 @@ class WindowsView(View):
     items: list[WindowView]
 
 
+@looks_like(id=example_id("evt"), kind="posted", units=1, operation="rows", status=200, bytes=2048)
 class UsageEventView(View):
     """One settled call, or (`kind` void) the taking back of number `voids`."""
 

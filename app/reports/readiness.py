@@ -13,9 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db.installation import Installation
 from app.db.migrating import is_current
 from app.http.draining import is_draining
+from app.http.examples import looks_like
 from app.http.schemas import View
 
 
+@looks_like(missing=[])
 class ReadinessView(View):
     """What stands between this server and traffic; `ready` when nothing does."""
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from app.audit.models import Leaf
 from app.audit.verifying import encoded
+from app.http.examples import example_id, looks_like
 from app.http.schemas import View
 from app.reports.inspecting import Sale
 
 
+@looks_like(id=example_id("neg"), kind="negotiation", facts={"state": "FINALIZED"})
 class LinkView(View):
     """One row of a sale's chain."""
 
@@ -26,6 +28,7 @@ class SaleView(View):
     links: list[LinkView]
 
 
+@looks_like(id=example_id("ctr"))
 class InspectionView(View):
     """What an id belongs to: one sale, or several for what sales share (a listing, a plan)."""
 
@@ -41,6 +44,9 @@ def sale_view(sale: Sale) -> SaleView:
     )
 
 
+@looks_like(
+    id=example_id("leaf"), kind="contract:suspended", body={"reason": "预算已用完"}, number=7
+)
 class LeafView(View):
     """A leaf: `commitment` (hex) = SHA-256(salt ‖ canonical body); the salt is base64."""
 
@@ -53,6 +59,7 @@ class LeafView(View):
     commitment: str
 
 
+@looks_like(index=7, size=12)
 class InclusionView(View):
     """The audit path of a leaf, RFC 6962 §2.1.1: base64 hashes from the leaf upwards."""
 
@@ -61,6 +68,7 @@ class InclusionView(View):
     proof: list[str]
 
 
+@looks_like(from_size=7, to_size=12)
 class ConsistencyView(View):
     """The proof that one tree extends another, RFC 6962 §2.1.2: base64 hashes."""
 

@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from app.billing.invoices.models import Invoice, InvoiceLine
+from app.http.examples import example_id, looks_like
 from app.http.schemas import MoneyView, View, money_view
 from app.kernel.money import Money, currency_of
 
 
+@looks_like(id=example_id("org"), credit_code="91350100M000100Y43")
 class PartyView(View):
     """A side of the invoice, by its registered name and 统一社会信用代码."""
 
@@ -19,6 +21,7 @@ class PartyView(View):
     credit_code: str
 
 
+@looks_like(rate="0.06", vat={"amount_minor": 75, "currency": "CNY"})
 class TaxView(View):
     """The VAT on the sum of the lines of one rate."""
 
@@ -27,6 +30,16 @@ class TaxView(View):
     vat: MoneyView
 
 
+@looks_like(
+    id=example_id("lin"),
+    charge=0,
+    kind="usage",
+    description="世界各国国内生产总值 · standard · 用量, 1,000 × call",
+    first_number=1,
+    last_number=1000,
+    tiers=[],
+    vat_rate="0.06",
+)
 class LineView(View):
     """What one charge of one contract comes to, and the usage events that it counts."""
 
@@ -49,6 +62,24 @@ class LineView(View):
     vat_rate: str
 
 
+@looks_like(
+    id=example_id("inv"),
+    number="2026-000001",
+    state="issued",
+    buyer={
+        "id": example_id("org", 2),
+        "name": "示例买方有限公司",
+        "credit_code": "91350100M000100Y43",
+    },
+    vat={"amount_minor": 75, "currency": "CNY"},
+    gross={"amount_minor": 1325, "currency": "CNY"},
+    paid={"amount_minor": 0, "currency": "CNY"},
+    owed={"amount_minor": 1325, "currency": "CNY"},
+    fee={"amount_minor": 94, "currency": "CNY"},
+    provider_share={"amount_minor": 1231, "currency": "CNY"},
+    issued_at="2026-12-01T01:00:00Z",
+    due_at="2026-12-31T01:00:00Z",
+)
 class InvoiceSummary(View):
     """An invoice without its lines. `contract_id` is null when it covers the month of a pair."""
 

@@ -10,10 +10,12 @@ from app.billing.ledger.accounts import Side
 from app.billing.ledger.models import LedgerTransfer
 from app.billing.ledger.posting_rules import Posting
 from app.billing.ledger.queries import AccountBalance
+from app.http.examples import example_id, looks_like
 from app.http.schemas import MoneyView, View, money_view
 from app.kernel.money import Currency, Money, total
 
 
+@looks_like(account="receivable:" + example_id("org", 2), side="debit")
 class AccountView(View):
     """An account in one currency; `balance` is positive on its own side."""
 
@@ -25,6 +27,11 @@ class AccountView(View):
     balance: MoneyView
 
 
+@looks_like(
+    debit_account="receivable:" + example_id("org", 2),
+    credit_account="payable:" + example_id("org") + ":pending",
+    kind="net",
+)
 class PostingView(View):
     """One leg of a transfer."""
 
@@ -34,6 +41,9 @@ class PostingView(View):
     kind: str
 
 
+@looks_like(
+    id=example_id("trf"), cause=example_id("inv") + ":issued", kind="invoice_issued", facts={}
+)
 class TransferView(View):
     """A transfer: what caused it, and its legs. It is never changed."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from app.billing.payments.models import Payment
+from app.http.examples import example_id, looks_like
 from app.http.schemas import Body, MoneyView, View, money_view
 from app.kernel.canonical import MAX_INTEGER
 from app.kernel.money import Money, MoneyError, currency_of
@@ -28,6 +29,7 @@ class PartToPay(Body):
             raise Malformed(f"Currency {self.currency} is not traded here.") from error
 
 
+@looks_like(method="stripe")
 class PayBody(Body):
     """How an invoice is to be paid; without `amount`, all that is owed."""
 
@@ -35,6 +37,7 @@ class PayBody(Body):
     amount: PartToPay | None = None
 
 
+@looks_like(state="pending", sandbox=False)
 class PaymentBegun(View):
     """A payment under way: poll `GET /payments/{id}` for its checkout page and its state."""
 
@@ -44,6 +47,7 @@ class PaymentBegun(View):
     sandbox: bool
 
 
+@looks_like(id=example_id("pay"), state="pending", method="stripe", sandbox=False)
 class PaymentView(View):
     """A payment. `checkout_url` is the buyer's, while there is something to do on the page.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.billing.payouts.models import Payout, PayoutAccount
+from app.http.examples import example_id, looks_like
 from app.http.schemas import MoneyView, View, money_view
 
 
+@looks_like(id=example_id("pyo"), state="held", attempt=0, sandbox=False)
 class PayoutView(View):
     """A provider's share of one payment, on its way to the provider's connected account."""
 
@@ -26,6 +28,7 @@ class PayoutView(View):
     sandbox: bool
 
 
+@looks_like(state="ready", sandbox=False)
 class PayoutAccountView(View):
     """A provider's account at the processor: requested, onboarding, or ready to be paid.
 
