@@ -47,16 +47,20 @@ def root_of(size: int, read: Read) -> Hash:
     return range_hash(0, size, read) if size else EMPTY_ROOT
 
 
-def root_of_hashes(leaves: Sequence[Hash]) -> Hash:
-    """The root over leaf hashes that are all at hand."""
-    nodes: dict[Node, Hash] = {}
-
-    def read(level: int, index: int) -> Hash:
-        return nodes[(level, index)]
-
-    for node, value in appended(0, leaves, read):
-        nodes[node] = value
-    return root_of(len(leaves), read)
+def root_of_hashes(leaves: Iterable[Hash]) -> Hash:
+    """The root over leaf hashes that come one by one; keeps only the right edge of the tree."""
+    edge: list[Hash] = []
+    for index, leaf in enumerate(leaves):
+        position, current = index, leaf
+        while position & 1:
+            current, position = node_hash(edge.pop(), current), position >> 1
+        edge.append(current)
+    if not edge:
+        return EMPTY_ROOT
+    root = edge.pop()
+    while edge:
+        root = node_hash(edge.pop(), root)
+    return root
 
 
 def range_hash(start: int, end: int, read: Read) -> Hash:

@@ -99,7 +99,7 @@ def test_however_leaves_arrive_root_and_proofs_are_those_of_the_definition(
         tree.append([bytes([start + n]) + entry for n, entry in enumerate(batch)])
     size = len(tree.leaves)
     root = merkle.root_of(size, tree.read)
-    assert root == plain_root(tree.leaves) == merkle.root_of_hashes(tree.leaves)
+    assert root == plain_root(tree.leaves) == merkle.root_of_hashes(iter(tree.leaves))
     for index, leaf in enumerate(tree.leaves):
         proof = merkle.inclusion_proof(index, size, tree.read)
         assert merkle.inclusion_holds(leaf, index, size, proof, root)
