@@ -29,6 +29,7 @@ class Leaf(SQLModel, table=True):
 
     __tablename__ = "audit_leaf"
     __table_args__ = (
+        sa.CheckConstraint("number >= 0", name="number"),
         sa.Index(
             "ix_audit_leaf_unnumbered",
             "id",
@@ -53,6 +54,7 @@ class TreeNode(SQLModel, table=True):
     """The hash of a complete subtree: level 0 are leaf hashes, `index` counts within the level."""
 
     __tablename__ = "audit_node"
+    __table_args__ = (sa.CheckConstraint('level >= 0 AND "index" >= 0', name="place"),)
 
     level: int = Field(sa_column=sa.Column(sa.Integer, primary_key=True, autoincrement=False))
     index: int = Field(sa_column=sa.Column(sa.BigInteger, primary_key=True, autoincrement=False))
@@ -63,6 +65,7 @@ class Checkpoint(SQLModel, table=True):
     """A signed tree head: how many leaves, their root, and the C2SP note that says so."""
 
     __tablename__ = "audit_checkpoint"
+    __table_args__ = (sa.CheckConstraint("size >= 0", name="size"),)
 
     size: int = Field(sa_column=sa.Column(sa.BigInteger, primary_key=True, autoincrement=False))
     root: bytes = bytes_field()

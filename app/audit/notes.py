@@ -22,7 +22,7 @@ KEY_ID_BYTES = 4
 DASH = "\u2014"
 MAX_NOTE_CHARS = 1_000_000
 
-_NAME = re.compile(r"[^\s+]+")
+_NAME = re.compile(r"[^\s+\x00-\x1f\x7f\ud800-\udfff]+")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -108,12 +108,20 @@ def checkpoint_text(head: TreeHead) -> str:
 def parse_checkpoint(text: str) -> TreeHead:
     """The tree head in a checkpoint's text; extension lines are passed over."""
     lines = text.split("\n")
-    if len(lines) < 4 or not lines[0] or not _SIZE.fullmatch(lines[1]):
+    if len(lines) < 4 or lines[-1] or not all(lines[:-1]) or not _SIZE.fullmatch(lines[1]):
         raise NoteInvalid("a checkpoint is origin, size and root, a line each")
     root = _base64(lines[2])
     if len(root) != 32:
         raise NoteInvalid("a root has 32 bytes")
     return TreeHead(lines[0], int(lines[1]), root)
+
+
+def opened_checkpoint(note: str, key: VerifierKey) -> TreeHead:
+    """The tree head that the log itself, whose key this is, has signed."""
+    head = parse_checkpoint(opened_note(note, key))
+    if head.origin != key.name:
+        raise NoteInvalid("the checkpoint is of another log than the key")
+    return head
 
 
 def _parted(note: str) -> tuple[str, Sequence[tuple[str, bytes]]]:

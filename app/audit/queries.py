@@ -14,10 +14,14 @@ from app.audit.tree import StoredTree
 from app.db.locks import get_or_refuse
 from app.kernel.refusals import RowNotFound
 
+MAX_NUMBER = 2**63
+"""One more than a column of ours can hold."""
+
 
 def leaf_numbered(session: Session, number: int) -> Leaf:
     """The leaf with this number."""
-    leaf = session.exec(select(Leaf).where(Leaf.number == number)).first()
+    known = 0 <= number < MAX_NUMBER
+    leaf = session.exec(select(Leaf).where(Leaf.number == number)).first() if known else None
     if leaf is None:
         raise RowNotFound("The log has no leaf of this number.")
     return leaf

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, select
 
+from app.audit.commitments import SALT_BYTES, commitment_of
 from app.audit.models import Leaf
 from app.db.engine import is_sqlite
 from app.db.session import actor_of, now
@@ -17,13 +17,12 @@ from app.kernel.canonical import canonical
 from app.kernel.clock import rfc3339
 from app.kernel.ids import LeafId, new_id
 
-SALT_BYTES = 32
-
 
 def record(
     session: Session,
     kind: str,
     subject_id: str,
+    /,
     *,
     organisations: Sequence[str] = (),
     dedupe_key: str | None = None,
@@ -74,8 +73,3 @@ def record(
         recorded = session.exec(select(Leaf.id).where(Leaf.dedupe_key == dedupe_key)).one()
         return LeafId(recorded)
     return leaf_id
-
-
-def commitment_of(salt: bytes, body: bytes) -> bytes:
-    """What the log commits to: SHA-256(salt ‖ canonical body), 32 bytes."""
-    return hashlib.sha256(salt + body).digest()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
 from app.audit.checkpointing import newest_checkpoint
+from app.audit.errors import LogBroken
 from app.audit.models import Leaf, TreeNode
 from app.kernel.refusals import RowNotFound
 
@@ -15,7 +17,7 @@ HEIGHT = 8
 WIDTH = 1 << HEIGHT
 MAX_LEVEL = 7
 
-_PATH = re.compile(r"(entries|[0-7])/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+_PATH = re.compile(r"(entries|[0-7])/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,10 @@ def tile_number(index: int) -> str:
 
 
 def read_tile(session: Session, address: TileAddress) -> bytes:
-    """The bytes of a tile; refuses with `RowNotFound` what no checkpoint covers yet."""
+    """The bytes of a tile; refuses with `RowNotFound` what no checkpoint covers yet.
+
+    Raises `LogBroken` when rows are missing: caches would keep such a tile for good.
+    """
     start = address.index * WIDTH
     end = start + address.width
     checkpoint = newest_checkpoint(session)
@@ -56,20 +61,27 @@ def read_tile(session: Session, address: TileAddress) -> bytes:
     if checkpoint is None or end > checkpoint.size >> tree_level:
         raise RowNotFound("There is no such tile.")
     if address.level is None:
-        return _entries(session, start, end)
-    hashes = session.exec(
+        rows = _commitments(session, start, end)
+    else:
+        rows = _hashes(session, tree_level, start, end)
+    if len(rows) != address.width:
+        raise LogBroken(f"the log lacks rows of its tile {address}")
+    if address.level is None:
+        return b"".join(len(entry).to_bytes(2) + entry for entry in rows)
+    return b"".join(rows)
+
+
+def _hashes(session: Session, level: int, start: int, end: int) -> Sequence[bytes]:
+    return session.exec(
         select(TreeNode.hash)
-        .where(TreeNode.level == tree_level, TreeNode.index >= start, TreeNode.index < end)
+        .where(TreeNode.level == level, TreeNode.index >= start, TreeNode.index < end)
         .order_by(col(TreeNode.index))
-    )
-    return b"".join(hashes)
+    ).all()
 
 
-def _entries(session: Session, start: int, end: int) -> bytes:
-    """Entries, each after its length in two big-endian bytes; ours are 32-byte commitments."""
-    commitments = session.exec(
+def _commitments(session: Session, start: int, end: int) -> Sequence[bytes]:
+    return session.exec(
         select(Leaf.commitment)
         .where(col(Leaf.number) >= start, col(Leaf.number) < end)
         .order_by(col(Leaf.number))
-    )
-    return b"".join(len(entry).to_bytes(2) + entry for entry in commitments)
+    ).all()

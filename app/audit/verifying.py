@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
+from app.audit.commitments import SALT_BYTES, commitment_of
 from app.audit.merkle import inclusion_holds, leaf_hash
-from app.audit.notes import NoteInvalid, opened_note, parse_checkpoint, parse_verifier_key
-from app.audit.recording import commitment_of
+from app.audit.notes import NoteInvalid, opened_checkpoint, parse_verifier_key
 from app.kernel.canonical import NotCanonical, canonical
 
 FORMAT = "zhigu-receipt-v1"
@@ -53,6 +53,22 @@ class Receipt(msgspec.Struct, forbid_unknown_fields=True):
     segment: SegmentPart | None
 
 
+class _SealedFacts(msgspec.Struct):
+    """What the leaf of a segment tells, among other facts."""
+
+    grant_id: str
+    first_number: int
+    last_number: int
+    root: str
+
+
+class _NumberedEvent(msgspec.Struct):
+    """What places an event in its segment, among its other members."""
+
+    grant_id: str
+    number: int
+
+
 @dataclass(frozen=True)
 class Verified:
     """What a receipt that holds proves."""
@@ -69,13 +85,17 @@ def verify_receipt(content: bytes, vkey: str) -> Verified:
     try:
         key = parse_verifier_key(vkey)
         receipt = _read(content)
-        head = parse_checkpoint(opened_note(receipt.checkpoint, key))
+        head = opened_checkpoint(receipt.checkpoint, key)
     except NoteInvalid as error:
         raise ReceiptInvalid(str(error)) from error
+    # Signatures of others are not checked here, so they would be bytes that may be altered.
     if receipt.checkpoint.count("\n") != 5:
         raise ReceiptInvalid("the checkpoint has three lines and one signature")
-    leaf = receipt.leaf
-    entry = commitment_of(_base64(leaf.salt), canonical(leaf.body))
+    leaf, salt = receipt.leaf, _base64(receipt.leaf.salt)
+    # Of one length: or the line between salt and body could be drawn elsewhere.
+    if len(salt) != SALT_BYTES:
+        raise ReceiptInvalid(f"a salt has {SALT_BYTES} bytes")
+    entry = commitment_of(salt, canonical(leaf.body))
     proof = [_base64(node) for node in leaf.proof]
     if not inclusion_holds(leaf_hash(entry), leaf.number, head.size, proof, head.root):
         raise ReceiptInvalid("the leaf is not in the log under this checkpoint")
@@ -112,17 +132,18 @@ def _read(content: bytes) -> Receipt:
 
 def _check_segment(segment: SegmentPart, leaf: Mapping[str, Any]) -> None:
     """The event's path must lead to the root that the leaf tells, at the event's own number."""
-    facts, event = leaf.get("facts", {}), segment.event
     try:
-        first, last, number = facts["first_number"], facts["last_number"], event["number"]
-        root = bytes.fromhex(facts["root"])
-        same_grant = facts["grant_id"] == event["grant_id"]
-    except (KeyError, TypeError, ValueError) as error:
+        sealed = msgspec.convert(leaf.get("facts"), _SealedFacts, strict=True)
+        event = msgspec.convert(segment.event, _NumberedEvent, strict=True)
+        root = bytes.fromhex(sealed.root)
+    except (ValueError, msgspec.ValidationError) as error:
         raise ReceiptInvalid("the leaf tells of no segment that holds this event") from error
     proof = [_base64(node) for node in segment.proof]
-    size, index = last - first + 1, number - first
-    holds = inclusion_holds(leaf_hash(canonical(event)), index, size, proof, root)
-    if not (same_grant and holds):
+    size = sealed.last_number - sealed.first_number + 1
+    index = event.number - sealed.first_number
+    hashed = leaf_hash(canonical(segment.event))
+    holds = inclusion_holds(hashed, index, size, proof, root)
+    if event.grant_id != sealed.grant_id or not holds:
         raise ReceiptInvalid("the event is not in the segment that the leaf tells of")
 
 

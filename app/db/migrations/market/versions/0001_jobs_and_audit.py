@@ -83,6 +83,7 @@ def create_audit() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_audit_leaf"),
         sa.UniqueConstraint("dedupe_key", name="uq_audit_leaf_dedupe_key"),
         sa.UniqueConstraint("number", name="uq_audit_leaf_number"),
+        sa.CheckConstraint("number >= 0", name=op.f("ck_audit_leaf_number")),
     )
     op.create_index("ix_audit_leaf_kind", "audit_leaf", ["kind"])
     op.create_index("ix_audit_leaf_subject_id", "audit_leaf", ["subject_id"])
@@ -99,6 +100,7 @@ def create_audit() -> None:
         sa.Column("index", sa.BigInteger, autoincrement=False, nullable=False),
         sa.Column("hash", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("level", "index", name="pk_audit_node"),
+        sa.CheckConstraint('level >= 0 AND "index" >= 0', name=op.f("ck_audit_node_place")),
     )
     op.create_table(
         "audit_checkpoint",
@@ -107,6 +109,7 @@ def create_audit() -> None:
         sa.Column("note", sa.Text, nullable=False),
         sa.Column("signed_at", UtcMoment, nullable=False),
         sa.PrimaryKeyConstraint("size", name="pk_audit_checkpoint"),
+        sa.CheckConstraint("size >= 0", name=op.f("ck_audit_checkpoint_size")),
     )
     op.create_index("ix_audit_checkpoint_signed_at", "audit_checkpoint", ["signed_at"])
     op.create_table(
