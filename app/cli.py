@@ -226,9 +226,12 @@ def sandbox(port: int, workers: int) -> None:
     sys.exit(supervisor.run())
 
 
+LAST_URL = "The sandbox to talk to; by default where it was last started."
+
+
 @main.command()
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True)
-def demo(url: str) -> None:
+@click.option("--url", help=LAST_URL)
+def demo(url: str | None) -> None:
     """Play the whole chain on the demo data, against the running sandbox or one of its own."""
     from app.sandbox.presenting import Progress
     from app.sandbox.running import running_demo
@@ -241,8 +244,8 @@ def demo(url: str) -> None:
 
 @main.command("demo-token")
 @click.argument("who", type=click.Choice(["admin", "reviewer", "auditor", "provider", "buyer"]))
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True)
-def demo_token(who: str, url: str) -> None:
+@click.option("--url", help=LAST_URL)
+def demo_token(who: str, url: str | None) -> None:
     """Print a fresh access token of one of the demo's clients."""
     from app.sandbox.seeding import load_demo
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from app.sandbox.seeding import Demo
+from app.settings import Settings
 
 WELCOME = """
 Zhigu (智谷) is serving — SANDBOX: payments go to a double of Stripe, no money moves.
@@ -38,8 +40,11 @@ Stop with Ctrl-C.
 
 
 def welcome(demo: Demo) -> str:
-    """The text that `make run` ends with."""
-    return WELCOME.format(url=demo.url, home=demo.home, zhigu=".venv/bin/zhigu")
+    """The text that `make run` ends with; its lines work in another terminal in the same folder."""
+    zhigu = ".venv/bin/zhigu"
+    if demo.home != Settings().home:
+        zhigu = f"ZHIGU_HOME={shlex.quote(str(demo.home))} {zhigu}"
+    return WELCOME.format(url=demo.url, home=demo.home, zhigu=zhigu)
 
 
 class Progress:

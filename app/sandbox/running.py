@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from app.initialising import initialise
 from app.kernel.sealing import write_private
 from app.sandbox.http_client import send
-from app.sandbox.seeding import Demo, demo_file, load_demo, remember_admin, seed
+from app.sandbox.seeding import Demo, demo_file, last_url, load_demo, remember_admin, seed
 from app.serving import Child, Supervisor, zhigu_command
 from app.settings import Settings
 
@@ -142,8 +142,12 @@ def start_sandbox(
 
 
 @contextmanager
-def running_demo(settings: Settings, url: str, say: Callable[[str], None]) -> Iterator[Demo]:
-    """The demo on the server at `url`; starts a sandbox there, and ends it, when nobody answers."""
+def running_demo(settings: Settings, url: str | None, say: Callable[[str], None]) -> Iterator[Demo]:
+    """The demo on the server at `url`, or where it was last started.
+
+    Starts a sandbox there, and ends it, when nobody answers.
+    """
+    url = url or last_url(settings.home)
     try:
         wait_until_ready(url, within_s=0.0)
     except TimeoutError:

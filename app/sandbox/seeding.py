@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -55,6 +56,8 @@ ALLIANCE_CLIENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
 }
 
+DEFAULT_URL = "http://127.0.0.1:8000"
+
 Say = Callable[[str], None]
 
 
@@ -94,9 +97,22 @@ def demo_file(home: Path) -> Path:
     return home / "demo.json"
 
 
-def load_demo(home: Path, url: str) -> Demo:
-    """The demo that was seeded in `home`; `FileNotFoundError` before that."""
-    return Demo(home, url, json.loads(demo_file(home).read_text("utf-8")))
+def load_demo(home: Path, url: str | None = None) -> Demo:
+    """The demo that was seeded in `home`, at `url` or where it was last started.
+
+    `FileNotFoundError` before it was seeded.
+    """
+    if not demo_file(home).exists():
+        raise FileNotFoundError(f"there is no demo in {home} yet: start it with `make run`")
+    document = json.loads(demo_file(home).read_text("utf-8"))
+    return Demo(home, url or document.get("url", DEFAULT_URL), document)
+
+
+def last_url(home: Path) -> str:
+    """Where the demo in `home` was last started; a first one starts at `DEFAULT_URL`."""
+    with suppress(FileNotFoundError):
+        return load_demo(home).url
+    return DEFAULT_URL
 
 
 def seed(home: Path, url: str, upstream: tuple[str, str], say: Say) -> Demo:
@@ -108,10 +124,12 @@ def seed(home: Path, url: str, upstream: tuple[str, str], say: Say) -> Demo:
     admin = Client(url, document["admin"]["client_id"], document["admin"]["client_secret"])
     at = SystemClock().now()
 
-    def keep(name: str, entry: Mapping[str, Any]) -> None:
+    def keep(name: str, entry: Mapping[str, Any] | str) -> None:
         document[name] = entry
         write_private(demo_file(home), json.dumps(document, ensure_ascii=False, indent=1).encode())
 
+    if document.get("url") != url:
+        keep("url", url)
     _seed_alliance(admin, document, keep)
     reviewer = Client(url, document["reviewer"]["client_id"], document["reviewer"]["client_secret"])
     for name, new in (("provider", PROVIDER), ("buyer", BUYER)):
