@@ -112,7 +112,8 @@ class OpenGrant:
                 channel=channel,
                 channels_allowed=list(grant.channels_allowed),
             )
-        if grant.purpose not in grant.purposes_allowed or purpose not in {None, grant.purpose}:
+        stated = purpose is None or purpose == grant.purpose
+        if not stated or grant.purpose not in grant.purposes_allowed:
             raise PurposeNotAllowed(
                 "The data may be used for the purpose of the contract only.",
                 purpose=grant.purpose if purpose is None else purpose,

@@ -16,24 +16,12 @@ from app.metering.fetching import Fetched
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
-# What comes from a provider is foreign content: it runs nothing, and nobody keeps it.
-FOREIGN_CONTENT = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"sandbox"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
-_OURS = frozenset(name for name, _ in FOREIGN_CONTENT) | {b"content-disposition"}
-
 
 async def send_data(
     send: Send, method: str, fetched: Fetched, settled: Settled | None, opened: OpenGrant
 ) -> None:
     """Send what was fetched; `settled` is None for an answer that does not count."""
-    headers = [pair for pair in fetched.headers if pair[0] not in _OURS]
-    headers.append(_disposition(fetched))
-    headers += FOREIGN_CONTENT
+    headers = [*fetched.headers]
     if method != "HEAD":
         headers.append((b"content-length", b"%d" % len(fetched.body)))
     if settled is not None:
@@ -75,11 +63,3 @@ def key_refusal(outcome: Outcome) -> Refusal:
         "This Idempotency-Key has given its data as often, or for as long, as it may; "
         "the call was counted once. Call again under a new key."
     )
-
-
-def _disposition(fetched: Fetched) -> tuple[bytes, bytes]:
-    """Always an attachment; only our own file names are passed on."""
-    for pair in fetched.headers:
-        if pair[0] == b"content-disposition" and pair[1].startswith(b"attachment"):
-            return pair
-    return (b"content-disposition", b"attachment")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -66,7 +67,7 @@ class Settled(NamedTuple):
     event_id: str
     number: int
     settled_at_us: int
-    used_units: tuple[int, ...] = ()
+    used_units: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from app.kernel.refusals import RowNotFound
 from app.metering.admission import OpenGrant
 from app.metering.errors import MethodNotOffered
 from app.metering.grants import CompiledGrant
-from app.metering.hosted import HostedStore
+from app.metering.hosted import HostedAnswer, HostedStore
 from app.metering.requests import DataRequest
 from app.metering.upstream import UpstreamClient, UpstreamRequest
 
@@ -17,9 +17,22 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 CHANNELS = {"rows": "hosted", "api": "upstream"}
 
+# What comes from a provider is foreign content: it runs nothing, and nobody keeps it.
+FOREIGN_CONTENT: Headers = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"sandbox"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+PROXIED_CONTENT: Headers = (*FOREIGN_CONTENT, (b"content-disposition", b"attachment"))
+
 
 class Fetched(NamedTuple):
-    """An answer ready to send; `counts` is false for one that is no use of the data."""
+    """An answer ready to send, but for what is said of its settling.
+
+    `counts` is false for one that is no use of the data.
+    """
 
     status: int
     headers: Headers
@@ -35,6 +48,13 @@ class Fetcher:
         settings = installation.settings
         self._store = HostedStore(settings.files_dir)
         self._client = UpstreamClient(installation.keys, settings.upstream_allowances())
+
+    def recall(self, opened: OpenGrant, request: DataRequest) -> Fetched | None:
+        """The data, if they are here from a call before; never waits, refuses nothing."""
+        if request.operation != "rows" or request.method != "GET" or opened.grant.file is None:
+            return None
+        answer = self._store.recall(opened.hosted, request.query, request.accept)
+        return None if answer is None else _hosted(opened.grant, answer)
 
     async def fetch(self, opened: OpenGrant, request: DataRequest) -> Fetched:
         """The data, whole and in memory; raises what `hosted` and `upstream` raise."""
@@ -52,11 +72,9 @@ class Fetcher:
             raise MethodNotOffered("Rows are read with GET.", headers={"allow": "GET"})
         if opened.grant.file is None:
             raise RowNotFound("This listing has no rows here.")
-        answer = self._store.recall(opened.hosted, request.query, request.accept)
-        if answer is None:
-            answer = await self._store.serve(opened.hosted, request.query, request.accept)
-        units = units_of(opened.grant, 200, answer.rows, len(answer.body))
-        return Fetched(200, answer.headers, answer.body, units, True)
+        return _hosted(
+            opened.grant, await self._store.serve(opened.hosted, request.query, request.accept)
+        )
 
     async def _proxied(self, opened: OpenGrant, request: DataRequest) -> Fetched:
         if opened.grant.upstream is None:
@@ -67,16 +85,23 @@ class Fetcher:
         )
         units = units_of(opened.grant, answer.status, 1, len(answer.body))
         counts = is_success(answer.status) or units > 0
-        return Fetched(answer.status, answer.headers, answer.body, units, counts)
+        headers = answer.headers + PROXIED_CONTENT
+        return Fetched(answer.status, headers, answer.body, units, counts)
+
+
+def _hosted(grant: CompiledGrant, answer: HostedAnswer) -> Fetched:
+    units = units_of(grant, 200, answer.rows, len(answer.body))
+    return Fetched(200, answer.headers + FOREIGN_CONTENT, answer.body, units, True)
 
 
 def units_of(grant: CompiledGrant, status: int, rows: int, body_bytes: int) -> int:
     """The units of an answer by the signed meter; none where its status is not billable."""
     statuses = grant.billable_statuses
-    billable = is_success(status) if statuses is None else status in statuses
-    if not billable:
+    if not (is_success(status) if statuses is None else status in statuses):
         return 0
-    return {"row": rows, "byte": body_bytes}.get(grant.meter, 1)
+    if grant.meter == "row":
+        return rows
+    return body_bytes if grant.meter == "byte" else 1
 
 
 def is_success(status: int) -> bool:

@@ -15,7 +15,6 @@ from app.accounts.oauth.liveness import subjects_of
 from app.accounts.oauth.tokens import TokenVerifier
 from app.db.installation import Installation
 from app.kernel.actor import ANONYMOUS
-from app.kernel.clock import epoch_us
 from app.kernel.ids import new_id
 from app.kernel.refusals import Refusal, RowNotFound
 from app.listings.queries import is_on_sale
@@ -83,10 +82,12 @@ class Gateway:
         if not self.watcher.is_current:
             raise GrantsStale("The stores do not answer; try again.")
         for _ in range(MAX_ROUNDS):
-            now_us = epoch_us(self._clock.now())
-            opened = await self._admit(request, now_us)
+            opened = await self._admit(request, self._clock.now_us())
+            opened.in_flight_units += 1
             try:
-                fetched = await self._fetcher.fetch(opened, request)
+                fetched = self._fetcher.recall(opened, request)
+                if fetched is None:
+                    fetched = await self._fetcher.fetch(opened, request)
                 if not fetched.counts:
                     return fetched, None, opened
                 settled = await self._settle(opened, request, fetched)
@@ -99,7 +100,7 @@ class Gateway:
         raise GrantsStale("The contract is being changed; try again.")
 
     async def _admit(self, request: DataRequest, now_us: int) -> OpenGrant:
-        """The grant that the call counts under, with one unit of it reserved; or a refusal."""
+        """The grant that the call counts under, with room for one unit more; or a refusal."""
         principal = self._principals.recall(request.authorization, now_us)
         if principal is None:
             principal = await self._principals.verify(request.authorization, now_us)
@@ -114,7 +115,6 @@ class Gateway:
             if not opened.has_room(1):
                 await self._refuse_exhausted(opened, now_us)
             opened.refuse_rate()
-        opened.in_flight_units += 1
         return opened
 
     async def _refuse_exhausted(self, opened: OpenGrant, now_us: int) -> None:
@@ -140,7 +140,7 @@ class Gateway:
         return True
 
     async def _settle(self, opened: OpenGrant, request: DataRequest, fetched: Fetched) -> Settled:
-        at_us = epoch_us(self._clock.now())
+        at_us = self._clock.now_us()
         call = Call(
             opened.frame_for(at_us),
             new_id("evt"),

@@ -45,7 +45,7 @@ class LimitHeaders:
 
     def __init__(self, grant: CompiledGrant, frame: Frame) -> None:
         places = {counter.key.kind: place for place, counter in enumerate(frame.counters)}
-        self._limits: list[tuple[str, int, int, int]] = []
+        self._limits: list[tuple[bytes, int, int, int]] = []
         policies = []
         for quota in grant.windows:
             if quota.overage != "block" or quota.limit_units is None:
@@ -55,7 +55,8 @@ class LimitHeaders:
             length_s = (counter.ends_at_us - counter.key.starts_at_us) // 1_000_000
             unit = _UNIT[grant.meter]
             policies.append(f'"{quota.name}";q={quota.limit_units};qu="{unit}";w={length_s}')
-            self._limits.append((quota.name, quota.limit_units, place, counter.ends_at_us))
+            name = quota.name.encode()
+            self._limits.append((name, quota.limit_units, place, counter.ends_at_us))
         if grant.rate is not None:
             policies.append(f'"rate";q={grant.rate.per_second};qu="requests";w=1')
         self.policy: HeaderPair | None = None
@@ -69,10 +70,11 @@ class LimitHeaders:
         if not self._limits:
             return (self.policy,)
         items = [
-            f'"{name}";r={max(0, limit - used_units[place])};t={(ends_at_us - at_us) // 1_000_000}'
+            b'"%b";r=%d;t=%d'
+            % (name, max(0, limit - used_units[place]), (ends_at_us - at_us) // 1_000_000)
             for name, limit, place, ends_at_us in self._limits
         ]
-        return (self.policy, (b"ratelimit", ", ".join(items).encode()))
+        return (self.policy, (b"ratelimit", b", ".join(items)))
 
     def paused(self, wait_s: float) -> tuple[HeaderPair, ...]:
         """The headers of a refusal because calls come too fast."""

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from app.http.idempotency import read_key
@@ -49,16 +50,12 @@ def read_request(scope: Mapping[str, Any]) -> DataRequest:
     """
     # `path` is decoded, and a mount has cut it: only the raw path says what was asked.
     raw_path: bytes = scope["raw_path"]
-    slug, slash, rest = raw_path[len(MOUNT) :].partition(b"/")
-    operation, slash_again, rest = rest.partition(b"/")
-    known = raw_path.startswith(MOUNT) and _SLUG.fullmatch(slug) and slash
-    if not known or operation not in _OPERATIONS or (operation == b"rows" and slash_again):
-        raise RowNotFound("There is no such data, or it is not yours.")
+    slug, operation, rest = _read_path(raw_path)
     request = DataRequest(
         scope["method"],
-        slug.decode("ascii"),
-        operation.decode("ascii"),
-        slash_again + rest,
+        slug,
+        operation,
+        rest,
         raw_path,
         scope["query_string"],
         scope["headers"],
@@ -66,6 +63,17 @@ def read_request(scope: Mapping[str, Any]) -> DataRequest:
     )
     _read_headers(request)
     return request
+
+
+@lru_cache(maxsize=1024)
+def _read_path(raw_path: bytes) -> tuple[str, str, bytes]:
+    """The slug, the operation and the rest; the same few paths come again and again."""
+    slug, slash, rest = raw_path[len(MOUNT) :].partition(b"/")
+    operation, slash_again, rest = rest.partition(b"/")
+    known = raw_path.startswith(MOUNT) and _SLUG.fullmatch(slug) and slash
+    if not known or operation not in _OPERATIONS or (operation == b"rows" and slash_again):
+        raise RowNotFound("There is no such data, or it is not yours.")
+    return slug.decode("ascii"), operation.decode("ascii"), slash_again + rest
 
 
 _OPERATIONS = frozenset({b"rows", b"api"})

@@ -70,7 +70,7 @@ def get_windows(
     installation: NamedDependency[Installation],
 ) -> WindowsView:
     """Each quota of a contract: its present window, what was used in it and what is left."""
-    now_us = epoch_us(installation.clock.now())
+    now_us = installation.clock.now_us()
     with installation.usage_transaction(writes=False) as connection:
         grant_id = access_contract_grant(connection, actor, contract_id)
         items = [window_view(use) for use in quota_use(connection, grant_id, now_us)]

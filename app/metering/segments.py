@@ -13,7 +13,6 @@ from app.audit.merkle import root_of_hashes
 from app.audit.recording import record
 from app.db.installation import Installation
 from app.kernel.actor import job_actor
-from app.kernel.clock import epoch_us
 from app.metering.events import event_hash, events_between
 from app.metering.tables import grant_state, usage_segment
 
@@ -74,7 +73,7 @@ def seal_grant(installation: Installation, grant_id: str) -> Segment | None:
                 first_number=segment.first_number,
                 last_number=segment.last_number,
                 root=segment.root,
-                sealed_at_us=epoch_us(installation.clock.now()),
+                sealed_at_us=installation.clock.now_us(),
             )
         )
     return segment

@@ -6,7 +6,7 @@ Pure. The SQLite driver runs this between its reads and its writes; on PostgreSQ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.metering.calls import KEY_LIFE_US, Batch, Call, KnownKey, Outcome, Settled
@@ -52,37 +52,41 @@ def frames_of(batch: Batch) -> Iterable[Frame]:
 
 def settle(batch: Batch, book: Book) -> list[Settled]:
     """Settle each call in order of arrival; notes in `book` what is to be written."""
-    answers = [_settle_one(call, book) for call in batch.calls]
-    used = {
-        frame: tuple(book.used.get(counter.key, 0) for counter in frame.counters)
-        for frame in frames_of(batch)
-    }
-    return [
-        answer._replace(used_units=used[call.frame])
-        for call, answer in zip(batch.calls, answers, strict=True)
-    ]
+    # One list for all calls of a frame, filled when the last of them is settled.
+    used: dict[Frame, list[int]] = {frame: [] for frame in frames_of(batch)}
+    answers = [_settle_one(call, book, used[call.frame]) for call in batch.calls]
+    for frame, units in used.items():
+        units += [book.used.get(counter.key, 0) for counter in frame.counters]
+    return answers
 
 
-def _settle_one(call: Call, book: Book) -> Settled:
+def _settle_one(call: Call, book: Book, used_units: Sequence[int]) -> Settled:
     frame = call.frame
     if book.earlier and (earlier := book.earlier.get((frame.grant_id, call.event_id))):
-        return earlier
+        return earlier._replace(used_units=used_units)
     state = book.states.get(frame.grant_id)
     if state is None or not state.live:
-        return Settled(Outcome.DEAD, call.event_id, 0, call.at_us)
+        return Settled(Outcome.DEAD, call.event_id, 0, call.at_us, used_units)
     at_us = max(call.at_us, state.last_settled_at_us)
     if state.epoch != frame.epoch:
-        return Settled(Outcome.STALE_GRANT, call.event_id, 0, at_us)
+        return Settled(Outcome.STALE_GRANT, call.event_id, 0, at_us, used_units)
     if not state.starts_at_us <= at_us < state.ends_at_us:
-        return Settled(Outcome.DEAD, call.event_id, 0, at_us)
-    if call.key_sha256 is not None and (found := _by_key(call, book, at_us)) is not None:
-        return found
-    if (refused := _refused_by_counter(call, book, at_us)) is not None:
-        return Settled(refused, call.event_id, 0, at_us)
-    return _post(call, book, state, at_us)
+        return Settled(Outcome.DEAD, call.event_id, 0, at_us, used_units)
+    if call.key_sha256 is not None:
+        found = _by_key(call, book, at_us, used_units)
+        if found is not None:
+            return found
+    refused = _refused_by_counter(call, book, at_us)
+    if refused is not None:
+        return Settled(refused, call.event_id, 0, at_us, used_units)
+    answer = Settled(
+        Outcome.POSTED, call.event_id, _post(call, book, state, at_us), at_us, used_units
+    )
+    book.posted.append((call, answer))
+    return answer
 
 
-def _by_key(call: Call, book: Book, at_us: int) -> Settled | None:
+def _by_key(call: Call, book: Book, at_us: int, used_units: Sequence[int]) -> Settled | None:
     """The answer that the call's Idempotency-Key gives; None when the key is new."""
     assert call.key_sha256 is not None
     name = (call.frame.grant_id, call.key_sha256)
@@ -93,7 +97,7 @@ def _by_key(call: Call, book: Book, at_us: int) -> Settled | None:
     if outcome is Outcome.DUPLICATE:
         book.keys[name] = replace(known, replays=known.replays + 1)
         book.keys_changed.add(name)
-    return Settled(outcome, known.event_id, known.number, at_us)
+    return Settled(outcome, known.event_id, known.number, at_us, used_units)
 
 
 def _refused_by_counter(call: Call, book: Book, at_us: int) -> Outcome | None:
@@ -107,7 +111,8 @@ def _refused_by_counter(call: Call, book: Book, at_us: int) -> Outcome | None:
     return None if room else Outcome.OVER_LIMIT
 
 
-def _post(call: Call, book: Book, state: GrantState, at_us: int) -> Settled:
+def _post(call: Call, book: Book, state: GrantState, at_us: int) -> int:
+    """Count the call; the number of its event."""
     state.last_number += 1
     state.last_settled_at_us = at_us
     for counter in call.frame.counters:
@@ -124,6 +129,4 @@ def _post(call: Call, book: Book, state: GrantState, at_us: int) -> Settled:
             expires_at_us=at_us + KEY_LIFE_US,
         )
         book.keys_changed.add(name)
-    answer = Settled(Outcome.POSTED, call.event_id, state.last_number, at_us)
-    book.posted.append((call, answer))
-    return answer
+    return state.last_number

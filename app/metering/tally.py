@@ -61,12 +61,14 @@ class Tally:
         self._max_batch = max_batch
         self._calls: list[tuple[Call, asyncio.Future[Settled]]] = []
         self._voids: list[tuple[Void, asyncio.Future[Settled]]] = []
+        self._loop: asyncio.AbstractEventLoop
         self._work = asyncio.Event()
         self._stopping = False
         self._writers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to write."""
+        self._loop = asyncio.get_running_loop()
         self._writers = [asyncio.create_task(self._write(driver)) for driver in self._drivers]
 
     async def stop(self) -> None:
@@ -98,7 +100,7 @@ class Tally:
     def _enqueue(
         self, waiting: list[tuple[T, asyncio.Future[Settled]]], item: T
     ) -> asyncio.Future[Settled]:
-        future: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Settled] = self._loop.create_future()
         if self._stopping:
             future.set_exception(Outage("The server is stopping; try again."))
             return future

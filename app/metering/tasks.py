@@ -12,7 +12,6 @@ from app.db.changes import forget_changes
 from app.db.installation import Installation
 from app.jobs.kinds import JobKind, Lane, Recurring
 from app.kernel.actor import job_actor
-from app.kernel.clock import epoch_us
 from app.metering.granting import apply_grant
 from app.metering.segments import seal_due
 from app.metering.tables import usage_key
@@ -29,12 +28,12 @@ def apply(installation: Installation, payload: Mapping[str, Any]) -> None:
     with installation.transaction(job_actor("grant.apply"), writes=False) as session:
         document = compiled_grant(session, payload["grant_id"])
     with installation.usage_transaction() as connection:
-        apply_grant(connection, document, epoch_us(installation.clock.now()))
+        apply_grant(connection, document, installation.clock.now_us())
 
 
 def sweep(installation: Installation) -> None:
     """Forget Idempotency-Keys that have expired, and changes that every worker has seen."""
-    now_us = epoch_us(installation.clock.now())
+    now_us = installation.clock.now_us()
     with installation.usage_transaction() as connection:
         connection.execute(sa.delete(usage_key).where(usage_key.c.expires_at_us <= now_us))
         forget_changes(connection, now_us - CHANGES_KEPT_US)

@@ -17,7 +17,6 @@ from app.accounts.oauth.liveness import ended_subjects
 from app.db.changes import Changes, changes_since, last_change
 from app.db.installation import Installation
 from app.kernel.actor import job_actor
-from app.kernel.clock import epoch_us
 from app.metering.admission import GrantBook
 from app.metering.granting import GRANT_TOPIC, load_grant, load_grants
 from app.metering.grants import CompiledGrant
@@ -90,7 +89,7 @@ class Watcher:
             log.warning("stores not read", error=f"{type(error).__name__}: {error}"[:300])
 
     def _take_in(self, news: News, as_of_s: float) -> None:
-        at_us = epoch_us(self._installation.clock.now())
+        at_us = self._installation.clock.now_us()
         if news.everything:
             self._grants.replace_all(news.grants, at_us)
         else:

@@ -96,7 +96,7 @@ class Player:
         used = {tuple(row[:4]): row.used_units for row in rows}
         for call, answer in zip(batch.calls, answers, strict=True):
             counters = call.frame.counters
-            assert answer.used_units == tuple(used.get(c.key, 0) for c in counters)
+            assert list(answer.used_units) == [used.get(c.key, 0) for c in counters]
 
 
 def digest(text: str) -> str:

@@ -16,7 +16,6 @@ from app.accounts.roles import Role
 from app.accounts.scopes import SCOPES
 from app.db.installation import Installation
 from app.kernel.actor import Actor, ActorKind
-from app.kernel.clock import epoch_us
 from app.kernel.ids import kind_of
 from app.kernel.jwk import (
     ALGORITHM,
@@ -80,7 +79,7 @@ class TokenVerifier:
 
     def verify(self, token: str) -> tuple[Actor, int]:
         """The actor that `token` speaks for, and when it lapses (Unix seconds)."""
-        now_s = epoch_us(self._clock.now()) // 1_000_000
+        now_s = self._clock.now_us() // 1_000_000
         name = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(name)
         if known is not None and now_s < known[1]:

@@ -42,7 +42,8 @@ class OrderKey:
 class HostedQuery:
     """A query that can be run as it is: every column is granted, every value fits.
 
-    `raw` is what it was read from, for links; it takes no part in equality.
+    `raw` is what it was read from, for links; it takes no part in equality, nor in the name that a
+    page is kept under.
     """
 
     select: tuple[Column, ...]
@@ -50,7 +51,7 @@ class HostedQuery:
     order: tuple[OrderKey, ...] = ()
     limit: int = LIMIT_DEFAULT
     after: Place | None = None
-    raw: bytes = field(default=b"", compare=False)
+    raw: bytes = field(default=b"", compare=False, repr=False)
 
     def fingerprint(self) -> str:
         """Short hash of what a cursor depends on."""

@@ -92,16 +92,16 @@ class HostedStore:
         self._engine = QueryEngine(root, timeout_s)
         self._pages: BoundedCache[Page] = BoundedCache(cache_max_bytes)
         # From what stands in a request to the key of its page, so that a repeat is not parsed.
-        self._shortcuts: BoundedCache[tuple[Hashable, Format]] = BoundedCache(SHORTCUTS_MAX_BYTES)
-        self._under_way: dict[Hashable, asyncio.Task[Page]] = {}
+        self._shortcuts: BoundedCache[tuple[str, Format]] = BoundedCache(SHORTCUTS_MAX_BYTES)
+        self._under_way: dict[str, asyncio.Task[Page]] = {}
 
     def recall(self, grant: HostedGrant, raw_query: bytes, accept: bytes) -> HostedAnswer | None:
         """The answer to a request seen before, if it is still kept; never waits."""
         shortcut = self._shortcuts.get(_request_key(grant, raw_query, accept))
         if shortcut is None:
             return None
-        key, form = shortcut
-        page = self._pages.get(key)
+        name, form = shortcut
+        page = self._pages.get(name)
         return None if page is None else _dressed(grant, raw_query, page, form, cached=True)
 
     async def serve(self, grant: HostedGrant, raw_query: bytes, accept: bytes) -> HostedAnswer:
@@ -120,14 +120,13 @@ class HostedStore:
         """
         assert set(query.select) <= set(grant.columns), "parsed over another grant's columns"
         form = choose_format(accept)
-        watermark = grant.contract_id if form is Format.PARQUET else ""
-        key = (grant.view, form, query, watermark)
-        page = self._pages.get(key)
+        name = _page_name(grant, query, form)
+        page = self._pages.get(name)
         cached = page is not None
         if page is None:
-            page = await asyncio.shield(self._task_for(key, grant, query, form))
+            page = await asyncio.shield(self._task_for(name, grant, query, form))
         request = _request_key(grant, query.raw, accept)
-        self._shortcuts.put(request, (key, form), len(query.raw) + len(accept))
+        self._shortcuts.put(request, (name, form), len(query.raw) + len(accept))
         return _dressed(grant, query.raw, page, form, cached=cached)
 
     def close(self) -> None:
@@ -135,21 +134,21 @@ class HostedStore:
         self._engine.close()
 
     def _task_for(
-        self, key: Hashable, grant: HostedGrant, query: HostedQuery, form: Format
+        self, name: str, grant: HostedGrant, query: HostedQuery, form: Format
     ) -> asyncio.Task[Page]:
         """The one run of this query; it goes on and is kept even if everybody hangs up."""
-        task = self._under_way.get(key)
+        task = self._under_way.get(name)
         if task is None:
             task = asyncio.create_task(self._made(grant, query, form))
-            self._under_way[key] = task
-            task.add_done_callback(partial(self._keep, key))
+            self._under_way[name] = task
+            task.add_done_callback(partial(self._keep, name))
         return task
 
-    def _keep(self, key: Hashable, task: asyncio.Task[Page]) -> None:
-        del self._under_way[key]
+    def _keep(self, name: str, task: asyncio.Task[Page]) -> None:
+        del self._under_way[name]
         if not task.cancelled() and task.exception() is None:
             page = task.result()
-            self._pages.put(key, page, len(page.body))
+            self._pages.put(name, page, len(page.body))
 
     async def _made(self, grant: HostedGrant, query: HostedQuery, form: Format) -> Page:
         file = self._file(grant)
@@ -170,6 +169,12 @@ class HostedStore:
         if not (file.is_relative_to(self._engine.root) and file.is_file()):
             raise FileAway("The data cannot be read at the moment.")
         return file
+
+
+def _page_name(grant: HostedGrant, query: HostedQuery, form: Format) -> str:
+    """Names a page by all that it depends on; a text, whose hash is worked out once."""
+    watermark = grant.contract_id if form is Format.PARQUET else ""
+    return hashlib.sha256(f"{grant.view} {form} {watermark} {query!r}".encode()).hexdigest()
 
 
 def _request_key(grant: HostedGrant, raw_query: bytes, accept: bytes) -> Hashable:

@@ -30,6 +30,7 @@ _WITHHELD = frozenset(
     {b"content-length", b"date", b"server", b"via", b"content-disposition", b"refresh"}
     | {b"cache-control", b"expires", b"age", b"pragma", b"vary", b"x-content-type-options"}
     | {b"content-security-policy", b"content-security-policy-report-only", b"x-frame-options"}
+    | {b"referrer-policy"}
     # State and policy of an origin that is not theirs.
     | {b"set-cookie", b"set-cookie2", b"clear-site-data", b"strict-transport-security"}
     | {b"public-key-pins", b"alt-svc", b"alt-used", b"nel", b"report-to", b"reporting-endpoints"}
