@@ -60,6 +60,12 @@ class Installation:
             session.close()
 
     @contextmanager
+    def snapshot(self, actor: Actor) -> Iterator[Session]:
+        """One reading transaction on the market store, which sees it as it was when it began."""
+        with Session(reading(self.market), info={"actor": actor, "installation": self}) as session:
+            yield session
+
+    @contextmanager
     def usage_transaction(self, *, writes: bool = True) -> Iterator[Connection]:
         """One transaction on the usage store, beside those of the tally; a reading one sees the
         store as it was when it began.

@@ -29,14 +29,21 @@ def act_as(session: Session, actor: Actor) -> None:
 
 
 def now(session: Session) -> datetime:
-    """The present moment by the installation's clock."""
-    moment = session.info["installation"].clock.now()
+    """The moment of this transaction: the installation's clock, read once, when first asked for.
+
+    So a row and the audit leaf beside it bear the same moment, which shows to anybody later that
+    they were written together.
+    """
+    moment = session.info.get("moment")
+    if moment is None:
+        moment = session.info["moment"] = session.info["installation"].clock.now()
     assert isinstance(moment, datetime)
     return moment
 
 
 def commit(session: Session) -> None:
     """Make the transaction durable, or raise `Outage`: it did not happen, or it is unknown."""
+    session.info.pop("moment", None)
     try:
         session.commit()
     except SQLAlchemyError as error:
@@ -46,6 +53,7 @@ def commit(session: Session) -> None:
 
 def rollback(session: Session) -> None:
     """Undo the transaction; a connection that broke is undone by its server."""
+    session.info.pop("moment", None)
     try:
         session.rollback()
     except DBAPIError:

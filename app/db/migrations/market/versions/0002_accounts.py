@@ -26,7 +26,7 @@ def downgrade() -> None:
     """Undo."""
     for table in (
         "revoked_token",
-        "sign_in_failures",
+        "sign_in_tries",
         "sign_in_session",
         "authorization_code",
         "token_key",
@@ -232,14 +232,13 @@ def create_oauth() -> None:
     op.create_index(op.f("ix_sign_in_session_lapses_at"), "sign_in_session", ["lapses_at"])
     op.create_index(op.f("ix_sign_in_session_person_id"), "sign_in_session", ["person_id"])
     op.create_table(
-        "sign_in_failures",
-        sa.Column("email_sha256", HASH, nullable=False),
-        sa.Column("count", sa.BigInteger, nullable=False),
-        sa.Column("last_at", UtcMoment, nullable=False),
-        sa.Column("blocked_until", UtcMoment, nullable=True),
-        sa.PrimaryKeyConstraint("email_sha256", name=op.f("pk_sign_in_failures")),
+        "sign_in_tries",
+        sa.Column("name_sha256", HASH, nullable=False),
+        sa.Column("clear_at", UtcMoment, nullable=False),
+        sa.Column("blocked_until", UtcMoment, nullable=False),
+        sa.PrimaryKeyConstraint("name_sha256", name=op.f("pk_sign_in_tries")),
     )
-    op.create_index(op.f("ix_sign_in_failures_last_at"), "sign_in_failures", ["last_at"])
+    op.create_index(op.f("ix_sign_in_tries_clear_at"), "sign_in_tries", ["clear_at"])
     op.create_table(
         "revoked_token",
         sa.Column("jti", THUMBPRINT, nullable=False),

@@ -14,6 +14,8 @@ branch_labels = None
 depends_on = None
 
 HASH = sa.String(64)
+KINDS = "kind = 'day' OR kind = 'month' OR kind = 'quarter' OR kind = 'year' OR kind = 'contract'"
+METERS = "meter = 'call' OR meter = 'row' OR meter = 'byte' OR meter = 'item'"
 HOT: dict[str, Any] = {"postgresql_with": {"fillfactor": 50}}
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 TABLES = (
@@ -134,12 +136,10 @@ def create_counting() -> None:
         sa.Column("limit_units", sa.BigInteger, nullable=True),
         number("used_units"),
         sa.CheckConstraint(
-            "kind IN ('day', 'month', 'quarter', 'year', 'contract')",
+            KINDS,
             name=op.f("ck_usage_window_kind"),
         ),
-        sa.CheckConstraint(
-            "meter IN ('call', 'row', 'byte', 'item')", name=op.f("ck_usage_window_meter")
-        ),
+        sa.CheckConstraint(METERS, name=op.f("ck_usage_window_meter")),
         sa.CheckConstraint("ends_at_us > starts_at_us", name=op.f("ck_usage_window_bounds")),
         sa.CheckConstraint(
             "limit_units IS NULL OR used_units <= limit_units", name=op.f("ck_usage_window_limit")
@@ -173,9 +173,7 @@ def create_counting() -> None:
             "(kind = 'posted' AND voids IS NULL) OR (kind = 'void' AND voids < number)",
             name=op.f("ck_usage_event_kind"),
         ),
-        sa.CheckConstraint(
-            "meter IN ('call', 'row', 'byte', 'item')", name=op.f("ck_usage_event_meter")
-        ),
+        sa.CheckConstraint(METERS, name=op.f("ck_usage_event_meter")),
         sa.CheckConstraint("number >= 1", name=op.f("ck_usage_event_number")),
         sa.CheckConstraint("status BETWEEN 100 AND 599", name=op.f("ck_usage_event_status")),
         sa.CheckConstraint("units >= 0 AND bytes >= 0", name=op.f("ck_usage_event_quantities")),
