@@ -31,6 +31,8 @@ PREDICATES: Mapping[str, str] = {
 }
 TEXT = "VARCHAR"
 
+# DuckDB's names of JSON's kinds; what is none of them, such as a number beyond 64 bits, is OTHER.
+_KINDS = ("ARRAY", "OBJECT", "BOOLEAN", "BIGINT", "UBIGINT", "DOUBLE", "VARCHAR", "OTHER")
 _TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 _WHOLE = frozenset({"BIGINT", "UBIGINT"})
 _NUMBERS = _WHOLE | {"DOUBLE"}
@@ -52,17 +54,31 @@ def fitting(answers: Collection[bool | None]) -> list[str]:
     return [name for name, fits in zip(PREDICATES, answers, strict=True) if fits]
 
 
+def kinds_met(kind: str) -> str:
+    """A SQL aggregate over the expression `kind`: a bit for each kind of JSON value that is met.
+
+    `list(DISTINCT …)` would say the same, but takes megabytes of memory for each column.
+    """
+    cases = " ".join(f"WHEN '{name}' THEN {1 << bit}" for bit, name in enumerate(_KINDS[:-1]))
+    present = f"coalesce({kind}, 'NULL')"  # a line that leaves the member out counts as null
+    return f"bit_or(CASE {present} WHEN 'NULL' THEN 0 {cases} ELSE {1 << len(_KINDS[:-1])} END)"
+
+
+def kinds_of(bits: int | None) -> frozenset[str]:
+    """The kinds that `kinds_met` tells of; None when there was no value at all."""
+    return frozenset(name for bit, name in enumerate(_KINDS) if (bits or 0) >> bit & 1)
+
+
 def type_of_text(fits: Collection[str]) -> str:
     """The type of a column of plain text (CSV)."""
     return next(iter(fits), TEXT)
 
 
-def type_of_json(kinds: Collection[str | None], fits: Collection[str]) -> str | None:
-    """The type of a column of JSON values of these `kinds`; None for nested ones.
+def type_of_json(found: frozenset[str], fits: Collection[str]) -> str | None:
+    """The type of a column of JSON values of the kinds that were `found`; None for nested ones.
 
     A JSON string never becomes a number or a truth value: its writer meant text.
     """
-    found = {kind for kind in kinds if kind not in (None, "NULL")}  # absent, or null
     if found & {"ARRAY", "OBJECT"}:
         return None
     if found == {"BOOLEAN"}:

@@ -14,7 +14,15 @@ from app.http.decoding import clean_text
 from app.kernel.refusals import Malformed
 from app.listings.datafiles.duck import identifier, literal
 from app.listings.datafiles.formats import SourceFormat
-from app.listings.datafiles.inference import PREDICATES, checks, fitting, type_of_json, type_of_text
+from app.listings.datafiles.inference import (
+    PREDICATES,
+    checks,
+    fitting,
+    kinds_met,
+    kinds_of,
+    type_of_json,
+    type_of_text,
+)
 from app.listings.errors import FileRefused
 
 if TYPE_CHECKING:
@@ -25,6 +33,9 @@ NAME_MAX_CHARS = 128
 LINE_MAX_BYTES = 1_000_000
 ROWS_MAX = 500_000_000
 UNPACKED_MAX_BYTES = 20_000_000_000
+# DuckDB plans a SELECT in time and memory that grow with the square of its aggregates, outside of
+# its memory limit: those of a thousand columns at once take more than a machine has.
+AGGREGATES_AT_ONCE = 150
 
 # Names that DuckDB gives to columns of its own when it reads a file.
 _RESERVED = frozenset({"file_row_number", "filename", "file_index", "file_last_modified"})
@@ -82,7 +93,7 @@ def _csv(connection: duckdb.DuckDBPyConnection, source: Path) -> Relation:
     )
     expressions = [identifier(name) for name in names]
     aggregates = [check for text in expressions for check in checks(text)]
-    answers = _one_row(connection, relation, aggregates)
+    answers = _answers(connection, relation, aggregates)
     typed = [
         _cast(name, text, type_of_text(fitting(fits)))
         for name, text, fits in zip(names, expressions, _chunks(answers), strict=True)
@@ -114,13 +125,13 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, source: Path) -> Relation
         f" columns = {{{columns}}}, maximum_object_size = {LINE_MAX_BYTES})"
     )
     expressions = [f"({identifier(name)} ->> '$')" for name in names]
-    kinds = [f"list(DISTINCT json_type({identifier(name)}))" for name in names]
+    kinds = [kinds_met(f"json_type({identifier(name)})") for name in names]
     aggregates = [check for text in expressions for check in checks(text)]
-    answers = _one_row(connection, relation, [*kinds, *aggregates])
+    answers = _answers(connection, relation, [*kinds, *aggregates])
     found, fits = answers[: len(names)], _chunks(answers[len(names) :])
     typed = []
     for name, text, kind, fit in zip(names, expressions, found, fits, strict=True):
-        type_name = type_of_json(kind or (), fitting(fit))
+        type_name = type_of_json(kinds_of(kind), fitting(fit))
         if type_name is None:
             raise FileRefused(
                 f"The column {name!r} holds lists or objects; a table holds plain values.",
@@ -212,14 +223,17 @@ def _cast(name: str, text: str, type_name: str) -> Column:
     return Column(name, type_name, f"CAST({text} AS {type_name})")
 
 
-def _one_row(
+def _answers(
     connection: duckdb.DuckDBPyConnection, relation: str, aggregates: Sequence[str]
-) -> Sequence[Any]:
-    row: Sequence[Any] | None = connection.execute(
-        f"SELECT {', '.join(aggregates)} FROM {relation}"  # noqa: S608  quoted names, no values
-    ).fetchone()
-    assert row is not None
-    return row
+) -> list[Any]:
+    """The value of each aggregate; a wide relation is read several times for them."""
+    answers: list[Any] = []
+    for start in range(0, len(aggregates), AGGREGATES_AT_ONCE):
+        some = ", ".join(aggregates[start : start + AGGREGATES_AT_ONCE])
+        row = connection.execute(f"SELECT {some} FROM {relation}").fetchone()  # noqa: S608  quoted names, no values
+        assert row is not None
+        answers += row
+    return answers
 
 
 def _chunks(answers: Sequence[Any]) -> list[Sequence[bool | None]]:
