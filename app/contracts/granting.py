@@ -1,7 +1,7 @@
 """Granting: from signed terms to the right to call, told to metering as one compiled document.
 
 The grant is compiled from the bytes that both signed. Only where the data lie is read elsewhere:
-the file of the frozen version, and the upstream's present address and sealed credential.
+file or address of the frozen version, and the upstream's present sealed credential and limits.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def change_grant(session: Session, contract: Contract) -> DataGrant:
 
 
 def refresh_grants(session: Session, listing_id: str) -> int:
-    """Tell metering anew of every living grant on a listing whose data have moved; how many."""
+    """Tell metering anew of every living grant on a listing; how many."""
     contracts = session.exec(
         select(Contract)
         .where(Contract.listing_id == listing_id, col(Contract.state).in_(LIVING))

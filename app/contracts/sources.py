@@ -106,18 +106,23 @@ def file_source(session: Session, version_id: str) -> dict[str, Any] | None:
 
 
 def upstream_source(session: Session, version_id: str) -> dict[str, Any] | None:
-    """Where a proxied listing's calls go now, its credential still sealed; None for others."""
+    """Where a proxied version's calls go, its credential still sealed; None for others.
+
+    The address is the version's own, under the content hash that was signed: a newer version never
+    moves an older contract. Credential and limits are the listing's present ones.
+    """
     version = session.get_one(ListingVersion, version_id)
     if version.delivery is not Delivery.UPSTREAM:
         return None
     upstream = upstream_of(session, version.listing_id)
     assert upstream is not None, "the gates ask for an upstream"
+    assert version.upstream is not None, "a proxied version freezes its address"
     auth: dict[str, Any] = {"kind": upstream.auth_kind.value}
     if upstream.sealed is not None:
         auth |= {"name": upstream.auth_name, "sealed": upstream.sealed}
     return {
         "listing_id": upstream.listing_id,
-        "base_url": upstream.base_url,
+        "base_url": version.upstream["base_url"],
         "auth": auth,
         "timeout_s": upstream.timeout_s,
         "body_max_bytes": upstream.body_max_bytes,

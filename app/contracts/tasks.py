@@ -1,4 +1,4 @@
-"""Work of contracts beside requests: what moved below the grants, and what the calendar ends."""
+"""Work of contracts beside requests: what changed below the grants, and what the calendar ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def expire_due(installation: Installation) -> None:
 
 
 def follow_upstream(installation: Installation, payload: Mapping[str, Any]) -> None:
-    """Tell metering of a new address or credential; a repeat is one epoch more, and harmless."""
+    """Tell metering of a new credential or limit; a repeat is one epoch more, and harmless."""
     with installation.transaction(job_actor(UPSTREAM_CHANGED)) as session:
         refresh_grants(session, payload["listing_id"])
 

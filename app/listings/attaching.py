@@ -99,8 +99,8 @@ def set_upstream(session: Session, listing_id: str, wish: UpstreamWish) -> Listi
     """Say how the upstream is called; the secret is sealed and never told again.
 
     Address and credential of a draft change at once. Once a version is on sale its address is
-    frozen with it (a new one waits for its approval); credential and limits may always change,
-    and living grants learn of it.
+    frozen with it: a new one waits for its approval, and contracts on the earlier version keep
+    theirs. Credential and limits may always change, and living grants learn of it.
     """
     listing = own_listing(session, listing_id)
     check_delivery(listing, (Delivery.UPSTREAM,))

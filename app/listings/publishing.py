@@ -7,10 +7,8 @@ from sqlmodel import Session
 from app.accounts.queries import must_be_verified
 from app.accounts.roles import Role, has_role, must_have_role
 from app.db.session import actor_of, now
-from app.jobs.queue import enqueue
 from app.kernel.actor import Actor
 from app.kernel.refusals import NotAllowed
-from app.listings.attaching import UPSTREAM_CHANGED
 from app.listings.cataloguing import show_in_catalogue, take_from_catalogue
 from app.listings.editing import changed, check_editable, move_work, work_state
 from app.listings.errors import ListingStepRefused, OwnReview, ReviewIncomplete
@@ -154,7 +152,6 @@ def _put_on_sale(session: Session, listing: Listing, version: ListingVersion) ->
     upstream = upstream_of(session, listing.id)
     if upstream is not None and upstream.next_base_url is not None:
         upstream.base_url, upstream.next_base_url = upstream.next_base_url, None
-        enqueue(session, UPSTREAM_CHANGED, listing_id=listing.id)
 
 
 def _decided(

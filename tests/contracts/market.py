@@ -29,6 +29,7 @@ from tests.listings.examples import complete_metadata, licence_terms, per_unit_p
 
 SCOPES = ("contracts:read", "contracts:write", "contracts:sign")
 API = "/api/v1"
+UPSTREAM_URL = "https://api.provider.example/v1"
 CREDIT_CODES = {
     "智谷数据有限公司": "91500108MA5U000001",
     "买方科技有限公司": "91500108MA5U000002",
@@ -221,6 +222,7 @@ def _add_goods(
             document=metadata,
             licence=policy,
             file_id=file_id,
+            upstream={"base_url": UPSTREAM_URL} if delivery is Delivery.UPSTREAM else None,
             content_hash="ab" * 32,
             submitted_at=now(session),
             submitted_by="test",
@@ -235,7 +237,7 @@ def _add_upstream(session: Session, listing_id: str) -> None:
     session.add(
         UpstreamApi(
             listing_id=listing_id,
-            base_url="https://api.provider.example/v1",
+            base_url=UPSTREAM_URL,
             auth_kind=AuthKind.HEADER,
             auth_name="X-Api-Key",
             sealed="v1.test.a.b",

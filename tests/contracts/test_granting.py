@@ -146,22 +146,33 @@ def test_what_changes_outside_the_terms_changes_no_grant(market: Market) -> None
     assert compiled(market, contract) == before
 
 
-def test_a_moved_upstream_is_a_new_epoch_of_every_living_grant_on_it(market: Market) -> None:
+def test_a_new_credential_is_a_new_epoch_of_every_living_grant_on_it(market: Market) -> None:
     goods = market.list_goods(delivery=Delivery.UPSTREAM)
     living, ended = (market.contract(goods, channel="upstream") for _ in range(2))
     elsewhere = market.contract()
     market.contract_step(market.buyer, ended["id"], "end")
     with market.installation.transaction(OPERATOR) as session:
-        session.get_one(UpstreamApi, goods.listing_id).base_url = "https://new.provider.example"
+        session.get_one(UpstreamApi, goods.listing_id).sealed = "v1.test.c.d"
         enqueue(session, UPSTREAM_CHANGED, listing_id=goods.listing_id)
     assert Worker(market.installation, JOBS).run_due() == 1
     document = compiled(market, living)
-    assert document["upstream"]["base_url"] == "https://new.provider.example"
+    assert document["upstream"]["auth"]["sealed"] == "v1.test.c.d"
     assert (document["epoch"], document["live"]) == (2, True)
     grant_id = living["grants"][0]["id"]
     assert told(market, grant_id) == [f"grant.apply:{grant_id}:{epoch}" for epoch in (1, 2)]
     assert compiled(market, ended)["epoch"] == 2
     assert compiled(market, elsewhere)["epoch"] == 1
+
+
+def test_a_new_version_never_moves_a_signed_contract_to_its_address(market: Market) -> None:
+    """The content hash in the signed terms holds the address: the provider cannot swap the data."""
+    goods = market.list_goods(delivery=Delivery.UPSTREAM)
+    contract = market.contract(goods, channel="upstream")
+    with market.installation.transaction(OPERATOR) as session:
+        session.get_one(UpstreamApi, goods.listing_id).base_url = "https://new.provider.example"
+        enqueue(session, UPSTREAM_CHANGED, listing_id=goods.listing_id)
+    Worker(market.installation, JOBS).run_due()
+    assert compiled(market, contract)["upstream"]["base_url"] == "https://api.provider.example/v1"
 
 
 def test_every_contract_has_exactly_one_grant(market: Market) -> None:
