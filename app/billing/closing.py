@@ -62,18 +62,25 @@ def close_period(installation: Installation, text: str) -> None:
     """Put every contract's use up to the end of a month that is over on invoices.
 
     One invoice for each buyer, provider, currency and month; earlier months that are still open
-    come first. Closing twice changes nothing.
+    come first. Closing twice changes nothing. What cannot be invoiced keeps the month open, but
+    never the invoices of others.
     """
     period = parse_period(text)
     if not period.is_over(installation.clock.now()):
         raise PeriodOpen(f"{period} is not over yet.", ends_at=period.ends_at.isoformat())
     with installation.transaction(ACTOR, writes=False) as session:
         pairs = contracts_to_bill(session, period)
-    for contract_ids in pairs.values():
-        with installation.transaction(ACTOR, writes=False) as session:
-            contracts = load_contracts(session, contract_ids)
-        _close_months(installation, contracts, period)
-        _close_tails(installation, contracts, period)
+    failures: dict[tuple[str, str], Exception] = {}
+    for pair, contract_ids in pairs.items():
+        try:
+            _close_pair(installation, contract_ids, period)
+        except Outage:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised below, when the others have their invoices
+            failures[pair] = error
+    if failures:
+        names = ", ".join(f"{provider} for {buyer}" for provider, buyer in failures)
+        raise ExceptionGroup(f"{period} is not closed: no invoice by {names}", [*failures.values()])
     with installation.transaction(ACTOR) as session:
         _note_closed(session, text)
 
@@ -92,6 +99,13 @@ def close_contract(installation: Installation, contract_id: str) -> None:
     _make_dead(installation, contract.contract.grant_id)
     _close_months(installation, [contract], contract.last, final=True)
     _close_tails(installation, [contract], period_of(installation.clock.now()))
+
+
+def _close_pair(installation: Installation, contract_ids: Sequence[str], period: Period) -> None:
+    with installation.transaction(ACTOR, writes=False) as session:
+        contracts = load_contracts(session, contract_ids)
+    _close_months(installation, contracts, period)
+    _close_tails(installation, contracts, period)
 
 
 def _close_months(

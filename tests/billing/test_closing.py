@@ -309,6 +309,22 @@ def test_runs_at_the_same_time_draw_each_invoice_once(season: Season) -> None:
     assert sorted(row[4] for row in season.ranges()) == [3, 3, 12, 12]
 
 
+def test_a_pair_that_cannot_be_invoiced_keeps_no_other_from_its_invoice(season: Season) -> None:
+    """Two fixed prices of almost 2^53 fen cannot be summed into a document that can be signed."""
+    huge = {"model": "fixed", "amount": amount(2**53 - 1)}
+    season.sign(huge, huge)
+    season.market.buyer, season.market.stranger = season.market.stranger, season.market.buyer
+    season.use(season.sign(), "2026-11-03 09:00:00", 3)
+    season.set_clock("2026-12-01 00:00:00")
+    assert season.ask_to_close("2026-11").status_code == 202
+    season.work()
+    assert season.invoices() == [("2026-11", "", 3_00)]
+    found = season.admin.get("/api/v1/billing/periods/2026-11").json()
+    assert (found["state"], found["closed_at"]) == ("closing", None)
+    with pytest.raises(ExceptionGroup, match=season.market.stranger.id):
+        close_period(season.installation, "2026-11")
+
+
 def test_closing_draws_once_however_often_the_clock_is_set_back(season: Season) -> None:
     season.use(season.sign(), "2026-11-03 09:00:00", 5)
     season.set_clock("2026-12-01 00:00:00")
