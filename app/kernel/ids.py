@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import threading
 import time
 from typing import NewType
@@ -63,17 +64,25 @@ LeafId = NewType("LeafId", str)
 _SHAPE = re.compile(r"([a-z]{3,4})_([0-7][0-9a-hjkmnp-tv-z]{25})")
 
 
-class _Sequence:
-    """Unix milliseconds (as ten digits) and a 12-bit counter that never repeat in a process."""
+class _Source:
+    """Unix milliseconds (as ten digits), a 12-bit counter and 62 bits of chance.
+
+    Time and counter never repeat within a process, chance not even between those that it forks.
+    """
 
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin as in a new process."""
         self._lock = threading.Lock()
         self._ms = 0
         self._ms_text = ""
         self._count = 0
+        self._chances: list[int] = []
 
-    def next(self) -> tuple[str, int]:
-        """The next pair; runs ahead of the clock rather than repeat itself."""
+    def next(self) -> tuple[str, int, int]:
+        """The next three; runs ahead of the clock rather than repeat itself."""
         # Naming, not timekeeping: an id only has to be new and roughly ordered.
         now_ms = time.time_ns() // 1_000_000
         with self._lock:
@@ -82,19 +91,23 @@ class _Sequence:
             else:
                 self._ms, self._count = max(now_ms, self._ms + 1), 0
                 self._ms_text = _base32(self._ms, 10)
-            return self._ms_text, self._count
+            if not self._chances:
+                # Many at once: asking lets go of the GIL, which may be long in coming back.
+                self._chances = list(_CHANCES.unpack(os.urandom(_CHANCES.size)))
+            return self._ms_text, self._count, self._chances.pop() >> 2
 
 
-_sequence = _Sequence()
+_CHANCES = struct.Struct("256Q")
+_source = _Source()
+os.register_at_fork(after_in_child=_source.restart)
 
 
 def new_id(prefix: str) -> str:
     """A fresh id such as `ctr_01k…`; within a process each sorts after the one before."""
     if prefix not in PREFIXES:
         raise ValueError(f"{prefix!r} is not a kind of id")
-    ms_text, count = _sequence.next()
+    ms_text, count, chance = _source.next()
     # RFC 9562 §5.7: 48 bits of time, 4 of version, 12 of counter, 2 of variant, 62 of chance.
-    chance = int.from_bytes(os.urandom(8)) >> 2
     head, tail = 7 << 36 | count << 24 | 0b10 << 22 | chance >> 40, chance & 0xFF_FFFF_FFFF
     return f"{prefix}_{ms_text}{_digits(head)}{_digits(tail)}"
 

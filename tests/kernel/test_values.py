@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,18 @@ def test_an_id_holds_a_version_7_uuid() -> None:
         number = number * 32 + ids.ALPHABET.index(character)
     assert number >> 76 & 0xF == 7
     assert number >> 62 & 0b11 == 0b10
+
+
+def test_a_forked_process_makes_ids_of_its_own() -> None:
+    story = (
+        "import os; from app.kernel.ids import new_id; new_id('evt'); child = os.fork();"
+        "print(new_id('evt'), flush=True); child and os.waitpid(child, 0)"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", story], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert len(made) == 2
+    assert len({text[-12:] for text in made}) == 2
 
 
 # RFC 8785 §3.2.2 and §3.2.3: escapes and the order of members by UTF-16 code units.
