@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import event, text
@@ -11,9 +13,11 @@ from sqlmodel import select
 
 from app.db.installation import Installation
 from app.db.locks import get_or_refuse
+from app.db.session import commit, now, rollback
 from app.jobs.models import Job
 from app.jobs.queue import enqueue
 from app.kernel.actor import OPERATOR
+from app.kernel.clock import SetClock
 from app.kernel.refusals import Outage, RowNotFound, RuleBroken
 
 
@@ -31,6 +35,38 @@ def test_nothing_is_opened_before_the_first_statement(installation: Installation
     with installation.transaction(OPERATOR) as session:
         enqueue(session, "a")
     assert len(opened) == 1
+
+
+def test_a_transaction_has_one_moment(installation: Installation) -> None:
+    """Rows and leaves that were written together say so, however long the work took."""
+    ticking = replace(installation, clock=Ticking(installation.clock.now()))
+    with ticking.transaction(OPERATOR) as session:
+        moment = now(session)
+        assert now(session) == moment
+        commit(session)
+        assert now(session) > moment
+    with ticking.transaction(OPERATOR) as session:
+        later = now(session)
+        assert later > moment
+        rollback(session)
+        assert now(session) > later
+
+
+class Ticking(SetClock):
+    """A clock that moves each time it is read."""
+
+    def now(self) -> datetime:
+        self.advance(timedelta(microseconds=1))
+        return super().now()
+
+
+def test_a_snapshot_sees_the_store_as_it_was_when_it_began(installation: Installation) -> None:
+    with installation.snapshot(OPERATOR) as session:
+        assert session.exec(select(Job.kind)).all() == []
+        with installation.transaction(OPERATOR) as writer:
+            enqueue(writer, "later")
+        assert session.exec(select(Job.kind)).all() == []
+    assert kinds(installation) == ["later"]
 
 
 def test_an_exception_undoes_everything(installation: Installation) -> None:
