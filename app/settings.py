@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -35,7 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     usage_url: str = ""
     """The usage store; empty: `usage.db` in `home`."""
     public_url: str = "http://127.0.0.1:8000"
-    """How clients reach this installation: the issuer of tokens and the base of links."""
+    """How clients reach this installation: the issuer of tokens and the base of links. `https://`,
+    even if TLS ends at a proxy; `http://` only on loopback, where nobody listens between."""
     log_name: str = "zhigu.local/log"
     """The origin line of checkpoints: name it once for the life of the log."""
     stripe_secret_key: str = ""
@@ -45,6 +47,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Up to two while one is being rotated."""
     stripe_sandbox: bool = False
     """Whether the processor is the sandbox double; said loudly wherever a payment is shown."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) of the reverse proxies whose `X-Forwarded-For` is believed; without it,
+    everybody behind a proxy shares one limit of sign-in tries."""
     upstream_allow: tuple[str, ...] = ()
     """Non-public upstreams that are allowed, as `CIDR:port`."""
     body_max_bytes: int = 1_000_000
@@ -65,6 +70,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The URL of the `market` or the `usage` store."""
         given = {"market": self.market_url, "usage": self.usage_url}[name]
         return given or f"sqlite:///{self.home.resolve() / name}.db"
+
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """The parsed `trusted_proxies`; raises `SettingsError` for an entry that is not CIDR."""
+        return tuple(_network(entry) for entry in self.trusted_proxies)
 
     def upstream_allowances(self) -> tuple[UpstreamAllowance, ...]:
         """The parsed allow-list; raises `SettingsError` for an entry that is not `CIDR:port`."""
@@ -88,10 +97,47 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     except msgspec.ValidationError as error:
         raise SettingsError(f"settings: {error}") from error
     settings.upstream_allowances()
+    settings.proxy_networks()
+    _check_public_url(settings.public_url)
     return settings
 
 
-_LISTS = frozenset({"stripe_webhook_secrets", "upstream_allow"})
+_LISTS = frozenset({"stripe_webhook_secrets", "trusted_proxies", "upstream_allow"})
+
+
+def _network(entry: str) -> Network:
+    try:
+        return ip_network(entry)
+    except ValueError as error:
+        raise SettingsError(f"trusted_proxies: {entry!r} is not CIDR") from error
+
+
+def _check_public_url(url: str) -> None:
+    """RFC 6749 §3.1 and RFC 8414 §2: an issuer is reached by TLS and is an address, no more."""
+    try:
+        parts = urlsplit(url)
+        is_plain = bool(parts.hostname) and url == f"{parts.scheme}://{parts.netloc}{parts.path}"
+        has_port = parts.port != 0
+    except ValueError:
+        is_plain = has_port = False
+    if not (is_plain and has_port) or "@" in url or url.endswith("/") or not url.isascii():
+        raise SettingsError(
+            f"public_url: {url!r} is not an address such as https://zhigu.example, "
+            "without a slash at its end, a query or a user's name"
+        )
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        return
+    raise SettingsError(
+        f"public_url: {url!r} must begin with https://, for tokens and passwords travel to it; "
+        "http:// works only on loopback (http://127.0.0.1:8000)"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _allowance(entry: str) -> UpstreamAllowance:

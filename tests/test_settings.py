@@ -34,11 +34,41 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({"ZHIGU_PAYOUT_HOLD_DAYS": "soon"}, "payout_hold_days"),
         ({"ZHIGU_UPSTREAM_ALLOW": "localhost"}, "localhost"),
         ({"ZHIGU_UPSTREAM_ALLOW": "127.0.0.1/8:80"}, "127.0.0.1/8"),
+        ({"ZHIGU_TRUSTED_PROXIES": "10.0.0.0/8 proxy.local"}, "proxy.local"),
+        ({"ZHIGU_PUBLIC_URL": "http://zhigu.example"}, "must begin with https://"),
+        ({"ZHIGU_PUBLIC_URL": "http://10.0.0.5:8000"}, "must begin with https://"),
+        ({"ZHIGU_PUBLIC_URL": "http://127.0.0.1.example:8000"}, "must begin with https://"),
+        ({"ZHIGU_PUBLIC_URL": "ftp://127.0.0.1"}, "must begin with https://"),
+        ({"ZHIGU_PUBLIC_URL": "zhigu.example"}, "not an address"),
+        ({"ZHIGU_PUBLIC_URL": "https://"}, "not an address"),
+        ({"ZHIGU_PUBLIC_URL": ""}, "not an address"),
+        ({"ZHIGU_PUBLIC_URL": "https://zhigu.example/"}, "not an address"),
+        ({"ZHIGU_PUBLIC_URL": "https://zhigu.example?a=b"}, "not an address"),
+        ({"ZHIGU_PUBLIC_URL": "https://zhigu.example#"}, "not an address"),
+        ({"ZHIGU_PUBLIC_URL": "HTTPS://zhigu.example"}, "not an address"),
+        ({"ZHIGU_PUBLIC_URL": "https://me@zhigu.example"}, "not an address"),
+        ({"ZHIGU_PUBLIC_URL": "https://zhigu.example:x"}, "not an address"),
+        ({"ZHIGU_PUBLIC_URL": "https://智谷.example"}, "not an address"),
     ],
+    ids=str,
 )
 def test_a_wrong_setting_is_named(environ: dict[str, str], names: str) -> None:
     with pytest.raises(SettingsError, match=names):
         load_settings(environ)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://zhigu.example",
+        "https://zhigu.example:8443/alliance",
+        "http://localhost:8000",
+        "http://127.0.0.9",
+        "http://[::1]:8000",
+    ],
+)
+def test_the_public_address_is_reached_by_tls_or_on_loopback(url: str) -> None:
+    assert load_settings({"ZHIGU_PUBLIC_URL": url}).public_url == url
 
 
 def test_an_unknown_setting_in_the_file_is_refused(tmp_path: Path) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlmodel import col, delete
+from sqlmodel import and_, col, delete
 
 from app.accounts.oauth.models import (
     AuthorizationCode,
     RevokedToken,
-    SignInFailures,
     SignInSession,
+    SignInTries,
 )
-from app.accounts.oauth.signing_in import FORGET_AFTER
 from app.db.installation import Installation
 from app.db.session import now
 from app.kernel.actor import job_actor
@@ -27,5 +26,5 @@ def forget_lapsed(installation: Installation) -> None:
         moment = now(session)
         for model in (AuthorizationCode, SignInSession, RevokedToken):
             session.execute(delete(model).where(col(model.lapses_at) < moment - KEPT_FOR))
-        old = col(SignInFailures.last_at) < moment - FORGET_AFTER
-        session.execute(delete(SignInFailures).where(old))
+        forgiven = and_(col(SignInTries.clear_at) < moment, col(SignInTries.blocked_until) < moment)
+        session.execute(delete(SignInTries).where(forgiven))

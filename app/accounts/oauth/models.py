@@ -8,13 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from app.accounts.models import SHA256_CHARS
-from app.db.columns import (
-    int_field,
-    long_text_field,
-    moment_field,
-    ref_field,
-    text_field,
-)
+from app.db.columns import long_text_field, moment_field, ref_field, text_field
 
 
 class TokenKey(SQLModel, table=True):
@@ -61,15 +55,14 @@ class SignInSession(SQLModel, table=True):
     ended_at: datetime | None = moment_field(nullable=True)
 
 
-class SignInFailures(SQLModel, table=True):
-    """How often signing in failed for an email lately, whether or not anybody has it."""
+class SignInTries(SQLModel, table=True):
+    """What is held against an email (whether or not anybody has it) or a visitor's address."""
 
-    __tablename__ = "sign_in_failures"
+    __tablename__ = "sign_in_tries"
 
-    email_sha256: str = Field(sa_column=sa.Column(sa.String(SHA256_CHARS), primary_key=True))
-    count: int = int_field()
-    last_at: datetime = moment_field(index=True)
-    blocked_until: datetime | None = moment_field(nullable=True)
+    name_sha256: str = Field(sa_column=sa.Column(sa.String(SHA256_CHARS), primary_key=True))
+    clear_at: datetime = moment_field(index=True)
+    blocked_until: datetime = moment_field()
 
 
 class RevokedToken(SQLModel, table=True):

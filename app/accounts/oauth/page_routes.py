@@ -15,11 +15,12 @@ from sqlmodel import Session
 from app.accounts.models import Person
 from app.accounts.oauth.codes import allowed_scopes, may_serve
 from app.accounts.oauth.cookies import form_token, form_token_fits, new_cookie_value
+from app.accounts.oauth.limiting import TooManyTries
 from app.accounts.oauth.pages import place_of, render_page
 from app.accounts.oauth.parameters import Parameters
 from app.accounts.oauth.signing_in import (
+    PageStale,
     SignInRefused,
-    TooManyTries,
     check_sign_in,
     end_session,
     start_session,
@@ -33,9 +34,11 @@ from app.accounts.oauth.visiting import (
     read_form,
     visit_of,
 )
-from app.accounts.oauth.wording import WORDS
+from app.accounts.oauth.visitor_addresses import visitor_address
+from app.accounts.oauth.wording import WORDS, Language, say_wait
 from app.accounts.queries import load_organisation
 from app.db.installation import Installation
+from app.kernel.refusals import Refusal
 
 OWN_RULES = {"own_authentication": True, "own_query": True, "exempt_from_idempotency": True}
 
@@ -63,26 +66,15 @@ def post_sign_in(
 ) -> Page:
     """Sign in, and back to the page that asked for it; or the same form again, with a reason."""
     form = read_form(request, body)
-    cookies = cookies_of(installation)
-    email, alert, status, person_id = form.get("email"), "", 303, None
     # Passwords first: hashing takes long, and `session` locks the store once it is used.
-    bound_to = request.cookies.get(cookies.form_name)
-    if not form_token_fits(bound_to, "sign-in", form.get("form_token")):
-        alert, status = "stale", 422
-    else:
-        try:
-            person_id = check_sign_in(installation, email, form.get("password"))
-        except SignInRefused as refusal:
-            alert, status = "refused", refusal.status
-        except TooManyTries as refusal:
-            alert, status = "too_many", refusal.status
+    tried = _try_to_sign_in(request, installation, form)
     visit = visit_of(request, session, installation)
     if isinstance(visit, Response):
         return visit
-    if person_id is None:
-        return _sign_in_page(visit, email=email, alert=alert, status=status)
-    value = start_session(session, person_id)
-    return go_to(f"/oauth/authorize?{visit.query}", cookies.session(value))
+    if isinstance(tried, Refusal):
+        return _sign_in_page(visit, email=form.get("email"), refusal=tried)
+    value = start_session(session, tried, visitor_address(request, installation))
+    return go_to(f"/oauth/authorize?{visit.query}", visit.cookies.session(value))
 
 
 @post("/oauth/authorize", sync_to_thread=True, opt=OWN_RULES, dto=None, include_in_schema=False)
@@ -128,9 +120,23 @@ def post_sign_out(
     return go_to(back, visit.cookies.session_over())
 
 
-def _sign_in_page(visit: Visit, *, email: str = "", alert: str = "", status: int = 200) -> Page:
+def _try_to_sign_in(
+    request: AnyRequest, installation: Installation, form: Parameters
+) -> str | Refusal:
+    """The id of who has signed in, or why nobody has."""
+    bound_to = request.cookies.get(cookies_of(installation).form_name)
+    if not form_token_fits(bound_to, "sign-in", form.get("form_token")):
+        return PageStale("The page had expired.")
+    address = visitor_address(request, installation)
+    try:
+        return check_sign_in(installation, form.get("email"), form.get("password"), address)
+    except (SignInRefused, TooManyTries) as refusal:
+        return refusal
+
+
+def _sign_in_page(visit: Visit, *, email: str = "", refusal: Refusal | None = None) -> Page:
     value = visit.cookie(visit.cookies.form_name) or new_cookie_value()
-    return render_page(
+    page = render_page(
         "sign_in",
         visit.language,
         {
@@ -138,12 +144,21 @@ def _sign_in_page(visit: Visit, *, email: str = "", alert: str = "", status: int
             "query": visit.query,
             "form_token": form_token(value, "sign-in"),
             "email": email,
-            "alert": WORDS[visit.language][alert] if alert else "",
+            "alert": _say(visit.language, refusal) if refusal else "",
         },
-        status=status,
+        status=refusal.status if refusal else 200,
         returns_to=visit.redirect_uri,
         cookies=(visit.cookies.form(value),),
     )
+    page.headers.update(refusal.headers if refusal else {})
+    return page
+
+
+def _say(language: Language, refusal: Refusal) -> str:
+    words = WORDS[language]
+    if isinstance(refusal, TooManyTries):
+        return words["too_many"].format(wait=say_wait(language, refusal.wait_s))
+    return words["refused" if isinstance(refusal, SignInRefused) else "stale"]
 
 
 def _consent_page(visit: Visit, person: Person) -> Page:

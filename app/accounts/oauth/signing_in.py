@@ -1,8 +1,6 @@
 """Signing in: a password, and then a browser session that is kept by its hash.
 
-Every try is counted before the password is looked at, in a transaction of its own: tries at the
-same moment count too, and a wrong try is remembered although its request changes nothing else.
-Whether anybody has the address makes no difference to the answer, the count or the time it takes.
+Whether anybody has the email makes no difference to the answer, the limit or the time it takes.
 """
 
 from __future__ import annotations
@@ -11,14 +9,13 @@ import secrets
 from datetime import timedelta
 from typing import ClassVar
 
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, select
 
 from app.accounts.joining import fold_email
 from app.accounts.models import Organisation, Person
-from app.accounts.oauth.models import SignInFailures, SignInSession
+from app.accounts.oauth.limiting import count_try, forgive_try
+from app.accounts.oauth.models import SignInSession
 from app.accounts.passwords import MAX_CHARS, password_fits
-from app.db.engine import is_sqlite
 from app.db.installation import Installation
 from app.db.session import act_as, now
 from app.kernel.actor import ANONYMOUS, Actor, ActorKind
@@ -26,29 +23,25 @@ from app.kernel.canonical import sha256_hex
 from app.kernel.refusals import Refusal
 
 SESSION_LIFE = timedelta(hours=8)
-FREE_TRIES = 5
-FIRST_PAUSE = timedelta(seconds=30)
-LONGEST_PAUSE = timedelta(minutes=15)
-FORGET_AFTER = timedelta(hours=24)
 
 
 class SignInRefused(Refusal):
-    """The address or the password is not right; which of the two is not told."""
+    """The email or the password is not right; which of the two is not told."""
 
     status: ClassVar[int] = 422
     slug: ClassVar[str] = "sign-in-refused"
     title: ClassVar[str] = "Not signed in"
 
 
-class TooManyTries(Refusal):
-    """So many tries failed for this address that the next must wait."""
+class PageStale(Refusal):
+    """The form is not one that this browser was shown, or it has lost its cookie since."""
 
-    status: ClassVar[int] = 429
-    slug: ClassVar[str] = "too-many-tries"
-    title: ClassVar[str] = "Too many tries"
+    status: ClassVar[int] = 422
+    slug: ClassVar[str] = "page-stale"
+    title: ClassVar[str] = "The page had expired"
 
 
-def check_sign_in(installation: Installation, email: str, password: str) -> str:
+def check_sign_in(installation: Installation, email: str, password: str, address: str) -> str:
     """The id of the person whose password this is; refuses with `SignInRefused`, `TooManyTries`.
 
     Opens its own short transactions and hashes between them: call it before the request's own
@@ -56,7 +49,7 @@ def check_sign_in(installation: Installation, email: str, password: str) -> str:
     """
     email = fold_email(email)
     with installation.transaction(ANONYMOUS) as session:
-        _count_try(session, email)
+        count_try(session, email, address)
         found = session.exec(
             select(Person.id, Person.password_argon2)
             .join(Organisation, col(Organisation.id) == col(Person.organisation_id))
@@ -73,12 +66,9 @@ def check_sign_in(installation: Installation, email: str, password: str) -> str:
     return person_id
 
 
-def start_session(session: Session, person_id: str) -> str:
+def start_session(session: Session, person_id: str, address: str) -> str:
     """A fresh session of the person, who has just proved themselves; the cookie's value."""
-    person = session.get_one(Person, person_id)
-    session.execute(
-        delete(SignInFailures).where(col(SignInFailures.email_sha256) == _digest(person.email))
-    )
+    forgive_try(session, session.get_one(Person, person_id).email, address)
     value = secrets.token_urlsafe(32)
     moment = now(session)
     session.add(
@@ -114,24 +104,6 @@ def end_session(session: Session, cookie: str | None) -> None:
     row = session.get(SignInSession, _digest(cookie)) if cookie else None
     if row is not None and row.ended_at is None:
         row.ended_at = now(session)
-
-
-def _count_try(session: Session, email: str) -> None:
-    name, moment = _digest(email), now(session)
-    insert = sqlite.insert if is_sqlite(session.connection()) else postgresql.insert
-    fresh = insert(SignInFailures).values(email_sha256=name, count=0, last_at=moment)
-    session.execute(fresh.on_conflict_do_nothing())
-    row = session.get_one(SignInFailures, name, with_for_update=True, populate_existing=True)
-    if row.blocked_until is not None and moment < row.blocked_until:
-        raise TooManyTries("Too many tries; wait a while.")
-    if moment - row.last_at > FORGET_AFTER:
-        row.count = 0
-    row.count += 1
-    row.last_at = moment
-    row.blocked_until = None
-    if row.count >= FREE_TRIES:
-        pause = FIRST_PAUSE * 2 ** min(row.count - FREE_TRIES, 10)
-        row.blocked_until = moment + min(pause, LONGEST_PAUSE)
 
 
 def _is_alive(session: Session, person: Person) -> bool:

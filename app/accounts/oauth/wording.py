@@ -16,7 +16,9 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "email": "电子邮箱",
         "password": "密码",
         "refused": "邮箱或密码不正确。",
-        "too_many": "尝试次数过多，请稍后再试。",
+        "too_many": "尝试次数过多，请在{wait}后再试。",
+        "seconds": " {count} 秒",
+        "minutes": " {count} 分钟",
         "stale": "页面已过期，请重新填写。",
         "consent_title": "授权确认",
         "consent_asks": "申请以您的身份访问智谷",
@@ -54,7 +56,9 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "email": "Email address",
         "password": "Password",
         "refused": "The email address or the password is not right.",
-        "too_many": "Too many tries. Please wait a while.",
+        "too_many": "Too many tries. Please try again in {wait}.",
+        "seconds": "{count} seconds",
+        "minutes": "{count} minutes",
         "stale": "The page had expired. Please fill it in again.",
         "consent_title": "Allow access",
         "consent_asks": "asks to act in Zhigu on your behalf",
@@ -98,6 +102,13 @@ def choose_language(accept_language: str | None) -> Language:
         if language is not None and quality > best[0]:
             best = (quality, language)
     return best[1]
+
+
+def say_wait(language: Language, wait_s: int) -> str:
+    """How long `wait_s` seconds are, for a person: never shorter, and never just one of a thing."""
+    if wait_s <= 90:
+        return WORDS[language]["seconds"].format(count=10 * -(-wait_s // 10))
+    return WORDS[language]["minutes"].format(count=-(-wait_s // 60))
 
 
 def _language_of(tag: str) -> Language | None:

@@ -184,39 +184,6 @@ def test_who_fails_to_sign_in_is_not_told_why(
     assert work == [True, False, False, False, False, True, True], "as much work for everybody"
 
 
-def test_after_five_tries_an_address_must_wait_whoever_has_it(
-    parties: Parties, client_id: str, clock: SetClock
-) -> None:
-    for email in (EMAIL, "nobody@example.cn"):
-        browser = Browser(parties)
-        statuses = []
-        for _ in range(7):
-            page = browser.get(start(client_id))
-            answer = browser.submit(page, email=email.upper(), password="wrong password")
-            statuses.append(answer.status_code)
-        assert statuses == [422] * 5 + [429] * 2
-    browser = Browser(parties)
-    page = browser.get(start(client_id))
-    assert browser.submit(page, email=EMAIL, password=PASSWORD).status_code == 429
-    clock.advance(timedelta(seconds=30))
-    assert browser.submit(page, email=EMAIL, password="wrong password").status_code == 422
-    assert browser.submit(page, email=EMAIL, password=PASSWORD).status_code == 429
-    clock.advance(timedelta(seconds=60))
-    assert browser.submit(page, email=EMAIL, password=PASSWORD).status_code == 303
-    assert browser.submit(page, email=EMAIL, password="wrong password").status_code == 422
-
-
-def test_a_pause_never_grows_over_a_quarter_of_an_hour(
-    parties: Parties, client_id: str, clock: SetClock
-) -> None:
-    browser = Browser(parties)
-    page = browser.get(start(client_id))
-    for _ in range(12):
-        assert browser.submit(page, email=EMAIL, password="wrong").status_code == 422
-        clock.advance(timedelta(minutes=15))
-    assert browser.submit(page, email=EMAIL, password=PASSWORD).status_code == 303
-
-
 def test_a_form_that_is_not_of_this_browser_signs_nobody_in(
     parties: Parties, client_id: str
 ) -> None:
