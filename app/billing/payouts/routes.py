@@ -24,6 +24,7 @@ from app.db.installation import Installation
 from app.http.guarding import needs
 from app.http.paging import DEFAULT_LIMIT, page_of
 from app.http.schemas import Page
+from app.kernel.actor import Actor
 
 TAGS = ["Payouts"]
 READ, WRITE = needs("billing:read"), needs("billing:write")
@@ -33,23 +34,27 @@ ACCOUNT = "/api/v1/organisations/{organisation_id:str}/payout-account"
 @post(ACCOUNT, status_code=202, sync_to_thread=True, guards=[WRITE], tags=TAGS)
 def open_payout_account(
     session: NamedDependency[Session],
+    actor: NamedDependency[Actor],
     installation: NamedDependency[Installation],
     organisation_id: FromPath[str],
 ) -> PayoutAccountView:
     """Ask for an account at the processor, or a new link to set it up: a job makes it, read on."""
     account = request_account(session, organisation_id)
-    return payout_account_view(account, sandbox=installation.settings.stripe_sandbox)
+    sandbox = installation.settings.stripe_sandbox
+    return payout_account_view(account, to=actor, sandbox=sandbox)
 
 
 @get(ACCOUNT, sync_to_thread=True, guards=[READ], tags=TAGS)
 def show_payout_account(
     session: NamedDependency[Session],
+    actor: NamedDependency[Actor],
     installation: NamedDependency[Installation],
     organisation_id: FromPath[str],
 ) -> PayoutAccountView:
     """The organisation's payout account, and the link to set it up once there is one."""
     account = payout_account(session, organisation_id)
-    return payout_account_view(account, sandbox=installation.settings.stripe_sandbox)
+    sandbox = installation.settings.stripe_sandbox
+    return payout_account_view(account, to=actor, sandbox=sandbox)
 
 
 @get("/api/v1/payouts", sync_to_thread=True, guards=[READ], tags=TAGS)

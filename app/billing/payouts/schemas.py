@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.accounts.scopes import BILLING_WRITE
 from app.billing.payouts.models import Payout, PayoutAccount
 from app.http.examples import example_id, looks_like
 from app.http.schemas import MoneyView, View, money_view
+from app.kernel.actor import Actor
 
 
 @looks_like(id=example_id("pyo"), state="held", attempt=0, sandbox=False)
@@ -32,7 +34,8 @@ class PayoutView(View):
 class PayoutAccountView(View):
     """A provider's account at the processor: requested, onboarding, or ready to be paid.
 
-    `onboarding_url` is for one visit and a few minutes; ask again for another.
+    `onboarding_url` is for one visit and a few minutes; ask again for another. Whoever follows it
+    says which bank account is paid: only those of the organisation who may change it are told.
     """
 
     organisation_id: str
@@ -64,8 +67,9 @@ def payout_view(payout: Payout, *, sandbox: bool) -> PayoutView:
     )
 
 
-def payout_account_view(account: PayoutAccount, *, sandbox: bool) -> PayoutAccountView:
-    """The view of a payout account."""
+def payout_account_view(account: PayoutAccount, *, to: Actor, sandbox: bool) -> PayoutAccountView:
+    """The view of a payout account as `to` sees it."""
+    its_own = to.organisation_id == account.organisation_id and to.has_scope(BILLING_WRITE)
     if account.may_receive:
         state = "ready"
     else:
@@ -76,7 +80,7 @@ def payout_account_view(account: PayoutAccount, *, sandbox: bool) -> PayoutAccou
         may_receive=account.may_receive,
         pays_out=account.pays_out,
         details_submitted=account.details_submitted,
-        onboarding_url=account.url,
-        onboarding_url_expires_at=account.url_expires_at,
+        onboarding_url=account.url if its_own else None,
+        onboarding_url_expires_at=account.url_expires_at if its_own else None,
         sandbox=sandbox,
     )

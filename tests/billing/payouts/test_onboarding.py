@@ -52,6 +52,23 @@ def test_an_account_is_requested_set_up_and_ready(till: Till) -> None:
     ]
 
 
+def test_only_who_may_change_the_account_is_told_its_link(till: Till) -> None:
+    """Whoever follows the link names the bank account that the provider's money goes to."""
+    till.provider.post(path(till.provider_id))
+    till.work()
+    assert account_of(till)["onboarding_url"] is not None
+    reader = till.api.as_client(till.provider_id, "billing:read")
+    admin = till.api.as_client(
+        new_id("org"), "admin", "billing:read", "billing:write", roles=["admin"]
+    )
+    for caller in (reader, admin):
+        answer = caller.get(path(till.provider_id))
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["state"] == "onboarding"
+        assert answer.json()["onboarding_url"] is None
+        assert answer.json()["onboarding_url_expires_at"] is None
+
+
 def test_asking_again_gives_a_new_link_to_the_same_account(till: Till) -> None:
     urls = []
     for _ in range(2):
