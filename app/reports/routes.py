@@ -26,7 +26,7 @@ from app.reports.schemas import (
     leaf_view,
     sale_view,
 )
-from app.reports.seeing import may_see_leaf
+from app.reports.seeing import may_see_leaf, shown_of
 
 TAGS = ["Audit"]
 READS = needs("audit:read", "contracts:read", "admin")
@@ -38,7 +38,10 @@ def inspect(
     session: NamedDependency[Session],
     installation: NamedDependency[Installation],
 ) -> InspectionView:
-    """The whole sale that an id belongs to, from its licence and signatures to its payout."""
+    """The sale that an id belongs to, from its licence and signatures to its payout.
+
+    A buyer sees it up to its payment: what the provider is paid is not its business.
+    """
     with installation.usage_transaction(writes=False) as usage:
         sales = []
         for contract_id in sales_of(session, usage, any_id):
@@ -46,7 +49,10 @@ def inspect(
                 access_contract(session, contract_id)
             except RowNotFound:
                 continue
-            sales.append(sale_view(inspect_sale(session, usage, contract_id)))
+            sale = inspect_sale(session, usage, contract_id)
+            shown = shown_of(session, sale)
+            if any_id not in sale.ids - shown.ids:
+                sales.append(sale_view(shown))
     if not sales:
         raise RowNotFound("There is no such thing, or it is not yours.")
     return InspectionView(id=any_id, sales=sales)

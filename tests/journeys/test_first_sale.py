@@ -19,7 +19,7 @@ from app.audit.verifying import verify_receipt
 from app.reports.fsck import check_everything
 from app.reports.inspecting import inspect_any
 from app.sandbox.goods import world_gdp
-from app.sandbox.http_client import Answer, send
+from app.sandbox.http_client import Answer, Client, send
 from app.sandbox.parties import API
 from tests.journeys.conftest import Market
 
@@ -122,6 +122,7 @@ def test_a_sale_from_signature_to_payout_adds_up(market: Market) -> None:
     }
 
     prove(market, contract, receipts)
+    see_from_each_side(market, contract["id"])
 
 
 def connect(market: Market) -> None:
@@ -136,6 +137,32 @@ def connect(market: Market) -> None:
     url = market.wait_for(link)
     send("POST", url, b"", {})
     market.wait_for(lambda: market.provider.client.get(path)["may_receive"])
+
+
+def see_from_each_side(market: Market, contract_id: str) -> None:
+    """What the provider is paid is seen by itself and overseers, by no door of the buyer's."""
+
+    def seen(client: Client) -> set[str]:
+        [sale] = client.get(f"{API}/inspect/{contract_id}")["sales"]
+        return {link["id"] for link in sale["links"]}
+
+    [sale] = inspect_any(market.installation, contract_id)
+    payouts = {link.id for link in sale.links if link.kind == "payout"}
+    theirs = payouts | {
+        link.id
+        for link in sale.links
+        if payouts & {link.facts.get("subject"), link.facts.get("cause", "").partition(":")[0]}
+    }
+    assert len(theirs) == len(payouts) * 6  # each with its transfer and four leaves
+    assert seen(market.provider.client) == seen(market.admin) == sale.ids
+    assert seen(market.buyer.client) == sale.ids - theirs
+    for hidden in theirs:
+        answer = market.buyer.client.call("GET", f"{API}/inspect/{hidden}", refusals=True)
+        assert answer.status == 404, hidden
+    for payout in payouts:
+        trail = f"/audit/trail?subject={payout}"
+        assert market.buyer.client.get(trail)["items"] == []
+        assert len(market.provider.client.get(trail)["items"]) == 4
 
 
 def prove(market: Market, contract: dict[str, Any], receipts: list[str]) -> None:

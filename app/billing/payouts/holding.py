@@ -118,12 +118,12 @@ def move_payout(session: Session, payout: Payout, there: PayoutState, **facts: A
 
 
 def record_payout(session: Session, payout: Payout, **facts: Any) -> None:
-    """The leaf of what a payout has become."""
+    """The leaf of what a payout has become: the provider's business, and not its buyer's."""
     record(
         session,
         f"payout:{payout.state.value}",
         payout.id,
-        organisations=(payout.provider_id, payout.buyer_id),
+        organisations=(payout.provider_id,),
         payment_id=payout.payment_id,
         invoice_id=payout.invoice_id,
         amount_minor=payout.amount_minor,
