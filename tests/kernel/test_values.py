@@ -80,7 +80,7 @@ def test_an_id_holds_a_version_7_uuid() -> None:
 def test_a_forked_process_makes_ids_of_its_own() -> None:
     story = (
         "import os; from app.kernel.ids import new_id; new_id('evt'); child = os.fork();"
-        "print(new_id('evt'), flush=True); child and os.waitpid(child, 0)"
+        "os.write(1, f'{new_id(\"evt\")}\\n'.encode()); child and os.waitpid(child, 0)"
     )
     made = subprocess.run(
         [sys.executable, "-c", story], capture_output=True, text=True, check=True
