@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from types import MappingProxyType
 from typing import Any
 
 from litestar import Litestar, Request, Router
@@ -30,7 +29,7 @@ from app.metering.gateway import Gateway
 from app.metering.principals import VerifyToken
 from app.opening import WORKERS_VARIABLE, open_home, prepare_process
 from app.settings import load_settings
-from app.wiring import ROUTERS
+from app.wiring import API_PARTS, ROUTERS
 
 DATA_PREFIX = "/data/"
 SWITCH_INTERVAL_S = 5e-5
@@ -42,17 +41,13 @@ def create_app(
     installation: Installation,
     authenticator: Authenticator,
     routers: Sequence[ControllerRouterHandler],
-    foreign_paths: Mapping[str, Any] = MappingProxyType({}),
     lifespan: Sequence[Lifespan] = (),
 ) -> Litestar:
-    """The application that serves `routers` for `installation`.
-
-    `foreign_paths` are OpenAPI path items of parts that the router does not see.
-    """
+    """The application that serves `routers` for `installation`; all but the gateway."""
     return Litestar(
         # One router for all: Litestar wraps a sync handler once more each time that another handler
         # of its path is registered by itself, and then answers with a coroutine.
-        route_handlers=[Router("/", route_handlers=[*routers, schema_handler(foreign_paths)])],
+        route_handlers=[Router("/", route_handlers=[*routers, schema_handler(API_PARTS)])],
         middleware=[
             FrontMiddleware(),
             AuthenticationMiddleware(authenticator),
@@ -68,7 +63,7 @@ def create_app(
         dto=StrictBody,
         return_dto=None,
         request_max_body_size=installation.settings.body_max_bytes,
-        openapi_config=openapi_config(installation.settings.public_url),
+        openapi_config=openapi_config(API_PARTS.scopes),
         logging_config=None,
         lifespan=list(lifespan),
     )

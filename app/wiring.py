@@ -12,6 +12,7 @@ from app.accounts import models as accounts_models
 from app.accounts import routes as accounts_routes
 from app.accounts import tasks as accounts_tasks
 from app.accounts.oauth import models as oauth_models
+from app.accounts.scopes import SCOPE_MEANINGS
 from app.audit import models as audit_models
 from app.audit import routes as audit_routes
 from app.audit import tasks as audit_tasks
@@ -24,6 +25,7 @@ from app.contracts import routes as contracts_routes
 from app.contracts import tasks as contracts_tasks
 from app.db.columns import market_metadata
 from app.http import models as http_models
+from app.http.documented import ApiParts
 from app.http.idempotency import forget_old_answers
 from app.jobs import models as jobs_models
 from app.jobs.kinds import JobKind, Recurring
@@ -32,6 +34,7 @@ from app.listings import routes as listings_routes
 from app.listings import tasks as listings_tasks
 from app.metering import routes as metering_routes
 from app.metering import tasks as metering_tasks
+from app.metering.describing import GATEWAY_PATHS
 from app.metering.tables import usage_metadata
 from app.metering.tally_functions import POSTGRES_FUNCTIONS
 from app.reports import readiness
@@ -67,6 +70,27 @@ ROUTERS: tuple[ControllerRouterHandler, ...] = (
     *metering_routes.ROUTERS,
     *billing_routes.ROUTERS,
 )
+
+API_PARTS = ApiParts(
+    tags={
+        "Accounts": "Organisations and their verification, their people, clients and signing keys.",
+        "OAuth": "Access tokens for programs and for the people behind them.",
+        "Listings": "What is for sale: description, data, licence terms, plans and their prices.",
+        "Contracts": "How a buyer and a provider come to agree, and proof that they did.",
+        "Data": "The data themselves: every call is admitted, counted on disk and then answered.",
+        "Usage": "What was used, as buyer and provider both see it, and a receipt for each call.",
+        "Billing": "Closing a month, and what an open month comes to by now.",
+        "Invoices": "What a buyer owes a provider for a month, line by line.",
+        "Payments": "How a buyer's money arrives.",
+        "Payouts": "How a provider's share reaches its account.",
+        "Ledger": "The double-entry books, for those who oversee the alliance.",
+        "Audit": "The public log of what happened, its proofs, and the chain of one sale.",
+        "Operations": "Whether this server lives and may be given traffic.",
+    },
+    scopes=SCOPE_MEANINGS,
+    foreign_paths=GATEWAY_PATHS,
+)
+"""What the OpenAPI document tells of the whole."""
 
 JOBS: tuple[JobKind, ...] = (*contracts_tasks.JOBS, *metering_tasks.JOBS, *billing_tasks.JOBS)
 

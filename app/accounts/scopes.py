@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 LISTINGS_READ = "listings:read"
 LISTINGS_WRITE = "listings:write"
@@ -19,22 +19,25 @@ ORGANISATIONS_READ = "organisations:read"
 ORGANISATIONS_WRITE = "organisations:write"
 ADMIN = "admin"
 
-SCOPES = (
-    LISTINGS_READ,
-    LISTINGS_WRITE,
-    CONTRACTS_READ,
-    CONTRACTS_WRITE,
-    CONTRACTS_SIGN,
-    DATA_READ,
-    USAGE_READ,
-    USAGE_WRITE,
-    BILLING_READ,
-    BILLING_WRITE,
-    AUDIT_READ,
-    ORGANISATIONS_READ,
-    ORGANISATIONS_WRITE,
-    ADMIN,
-)
+SCOPE_MEANINGS: Mapping[str, str] = {
+    LISTINGS_READ: "Read your own listings in every state.",
+    LISTINGS_WRITE: "Draft, price, publish and withdraw listings.",
+    CONTRACTS_READ: "Read your negotiations and contracts.",
+    CONTRACTS_WRITE: "Negotiate, suspend, resume and end contracts.",
+    CONTRACTS_SIGN: "Sign terms.",
+    DATA_READ: "Call data under your contracts.",
+    USAGE_READ: "Read what was used, and get receipts.",
+    USAGE_WRITE: "Report use that was delivered elsewhere.",
+    BILLING_READ: "Read invoices, payments, payouts and statements.",
+    BILLING_WRITE: "Pay invoices and set up payouts.",
+    AUDIT_READ: "Read the log with its proofs, and the ledger.",
+    ORGANISATIONS_READ: "Read your organisation, its people, clients and keys.",
+    ORGANISATIONS_WRITE: "Change your organisation, its people, clients and keys.",
+    ADMIN: "Run the alliance; for the operator alone.",
+}
+"""What each scope lets its bearer do, as clients are told."""
+
+SCOPES = tuple(SCOPE_MEANINGS)
 """Every scope, in the order in which they are shown."""
 
 TRADING_SCOPES = frozenset(SCOPES) - {ADMIN}

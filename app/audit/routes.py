@@ -10,13 +10,29 @@ from sqlmodel import Session
 from app.audit.checkpointing import newest_checkpoint
 from app.audit.log_keys import verifier_keys
 from app.audit.tiles import WIDTH, parse_tile_path, read_tile
+from app.http.documented import Documented, Sample
+from app.http.examples import WORDS
 from app.kernel.refusals import RowNotFound
 
 TAGS = ["Audit"]
 FOREVER = "public, max-age=31536000, immutable"
 
 
-@get("/audit/checkpoint", sync_to_thread=True, tags=TAGS, security=[], media_type="text/plain")
+TEXT = "text/plain"
+NOTE = f"zhigu.example.cn/log\n12\n{WORDS['proof'][0]}\n\n— zhigu.example.cn/log …\n"
+CHECKPOINT = Documented(gives={TEXT: Sample(NOTE, str)}, refuses=(RowNotFound,))
+KEYS = Documented(gives={TEXT: Sample("zhigu.example.cn/log+b1dd2a5c+AeX…\n", str)})
+TILE = Documented(gives={"application/octet-stream": Sample("32 bytes for each hash")})
+
+
+@get(
+    "/audit/checkpoint",
+    sync_to_thread=True,
+    tags=TAGS,
+    security=[],
+    media_type=TEXT,
+    opt={"documented": CHECKPOINT},
+)
 def get_checkpoint(session: NamedDependency[Session]) -> Response[str]:
     """The newest signed tree head, a C2SP tlog-checkpoint note."""
     checkpoint = newest_checkpoint(session)
@@ -29,7 +45,14 @@ def get_checkpoint(session: NamedDependency[Session]) -> Response[str]:
     )
 
 
-@get("/audit/keys", sync_to_thread=True, tags=TAGS, security=[], media_type="text/plain")
+@get(
+    "/audit/keys",
+    sync_to_thread=True,
+    tags=TAGS,
+    security=[],
+    media_type=TEXT,
+    opt={"documented": KEYS},
+)
 def get_keys(session: NamedDependency[Session]) -> Response[str]:
     """The log's verifier keys, a line each, the newest first.
 
@@ -39,7 +62,13 @@ def get_keys(session: NamedDependency[Session]) -> Response[str]:
     return Response(lines, media_type="text/plain; charset=utf-8")
 
 
-@get("/audit/tile/{path:path}", sync_to_thread=True, tags=TAGS, security=[])
+@get(
+    "/audit/tile/{path:path}",
+    sync_to_thread=True,
+    tags=TAGS,
+    security=[],
+    opt={"documented": TILE},
+)
 def get_tile(path: FromPath[str], session: NamedDependency[Session]) -> Response[bytes]:
     """A tile of the log: hashes at `L/N`, entries at `entries/N`, a partial one with `.p/W`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlmodel import Session, col
 
 from app.contracts.ending import end_contract
+from app.contracts.errors import ListingNotOpen
 from app.contracts.models import Contract, Negotiation
 from app.contracts.negotiating import (
     Wish,
@@ -46,6 +47,9 @@ from app.contracts.viewing import (
     show_negotiation,
     show_negotiations,
 )
+from app.http.describing import JSON
+from app.http.documented import Documented, Sample
+from app.http.examples import WORDS
 from app.http.guarding import needs
 from app.http.paging import DEFAULT_LIMIT, page_of
 from app.http.schemas import Page
@@ -57,7 +61,13 @@ CONTRACT = "/api/v1/contracts/{contract_id:str}"
 READ, WRITE, SIGN = needs("contracts:read"), needs("contracts:write"), needs("contracts:sign")
 
 
-@post("/api/v1/negotiations", sync_to_thread=True, guards=[WRITE], tags=TAGS)
+@post(
+    "/api/v1/negotiations",
+    sync_to_thread=True,
+    guards=[WRITE],
+    tags=TAGS,
+    opt={"documented": Documented(refuses=(RowNotFound, ListingNotOpen))},
+)
 def open_negotiation(
     data: JSONBody[NewNegotiation], session: NamedDependency[Session]
 ) -> NegotiationView:
@@ -100,7 +110,27 @@ def get_negotiation(
     return show_negotiation(session, access_negotiation(session, negotiation_id))
 
 
-@get(f"{NEGOTIATION}/terms", sync_to_thread=True, guards=[READ], tags=TAGS)
+TERMS = Documented(
+    gives={
+        JSON: Sample(
+            {name: WORDS[name] for name in ("negotiation_id", "purpose", "starts_on", "ends_on")},
+            dict[str, Any],
+        )
+    },
+    headers={
+        "Repr-Digest": "`sha-256=:…:` over the bytes (RFC 9530).",
+        "ETag": "The SHA-256 of the bytes, in hex.",
+    },
+)
+
+
+@get(
+    f"{NEGOTIATION}/terms",
+    sync_to_thread=True,
+    guards=[READ],
+    tags=TAGS,
+    opt={"documented": TERMS},
+)
 def get_terms(
     negotiation_id: FromPath[str],
     session: NamedDependency[Session],

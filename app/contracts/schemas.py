@@ -144,7 +144,14 @@ class HoldView(View):
     reason: str | None
 
 
-@looks_like(id=example_id("ctr"), state="active", reason=None, holds=[])
+@looks_like(
+    id=example_id("ctr"),
+    state="active",
+    starts_at="2026-11-01T16:00:00Z",
+    ends_at="2027-11-01T16:00:00Z",
+    reason=None,
+    holds=[],
+)
 class ContractView(View):
     """A contract: `[starts_at, ends_at)` as agreed, `ended_at` as it came."""
 

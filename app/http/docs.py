@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from litestar.datastructures import ResponseHeader
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecurityScheme
 from litestar.params import FromPath
-from litestar.routes import BaseRoute, HTTPRoute
 
+from app.http.describing import JSON, describe_api
+from app.http.documented import ApiParts
 from app.kernel.refusals import RowNotFound
 
 NO_TRANSACTION = {"no_transaction": True}
-JSON = "application/json"
 STATIC = Path(__file__).parent / "static"
 ASSETS: Mapping[str, tuple[Path, str]] = {
     "swagger-ui-bundle.js": (STATIC / "vendor/swagger-ui/swagger-ui-bundle.js", "text/javascript"),
@@ -50,9 +50,10 @@ DESCRIPTION = """
 Zhigu (智谷) is the backend of a paid-use data alliance: providers list data with licence terms and
 prices, buyers sign contracts, every call is admitted and metered, and money is settled.
 
-Times are RFC 3339 in UTC. Money is `{amount_minor, currency}`. Errors are problem documents
-(RFC 9457) whose `type` is `urn:zhigu:problem:<slug>`. Every POST honours `Idempotency-Key` for
-24 hours. Get an access token from `POST /oauth/token`.
+Times are RFC 3339 in UTC. Money is `{amount_minor, currency}`. Requests are read strictly: members
+and query parameters that are not described here are refused. Errors are problem documents
+(RFC 9457) whose `type` is `urn:zhigu:problem:<slug>`; every answer carries `X-Request-Id`. Every
+POST honours `Idempotency-Key` for 24 hours. Get an access token from `POST /oauth/token`.
 """
 
 
@@ -67,28 +68,20 @@ class DocsPage(OpenAPIRenderPlugin):
         return PAGE
 
 
-def schema_handler(foreign_paths: Mapping[str, Any]) -> HTTPRouteHandler:
-    """The handler of `/openapi.json`; `foreign_paths` are path items of what no router sees."""
+def schema_handler(parts: ApiParts) -> HTTPRouteHandler:
+    """The handler of `/openapi.json`; the document is made once, when it is first asked for."""
+    made: list[bytes] = []
 
-    @get("/openapi.json", include_in_schema=False, sync_to_thread=False, opt=NO_TRANSACTION)
+    @get("/openapi.json", include_in_schema=False, sync_to_thread=True, opt=NO_TRANSACTION)
     def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
         """The OpenAPI 3.1 document."""
-        schema = request.app.openapi_schema.to_schema()
-        _open_the_public(schema["paths"], request.app.routes)
-        document = {**schema, "paths": {**schema["paths"], **foreign_paths}}
-        return Response(OpenAPIRenderPlugin.render_json(request, document), media_type=JSON)
+        if not made:
+            schema = request.app.openapi_schema.to_schema()
+            document = describe_api(schema, request.app.routes, parts)
+            made.append(OpenAPIRenderPlugin.render_json(request, document))
+        return Response(made[0], media_type=JSON)
 
     return openapi_json
-
-
-def _open_the_public(paths: dict[str, Any], routes: Iterable[BaseRoute]) -> None:
-    """Say that what no guard stands before needs no token; Litestar drops a `security=[]`."""
-    for route in routes:
-        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
-            for method in () if handler.resolve_guards() else handler.http_methods:
-                operation = paths.get(route.path_format, {}).get(method.lower())
-                if operation is not None:
-                    operation["security"] = []
 
 
 @get(
@@ -107,7 +100,7 @@ def docs_asset(name: FromPath[str]) -> Response[bytes]:
     )
 
 
-def openapi_config(public_url: str) -> OpenAPIConfig:
+def openapi_config(scopes: Mapping[str, str]) -> OpenAPIConfig:
     """How Litestar describes the API, and where its page is."""
     return OpenAPIConfig(
         title="Zhigu",
@@ -122,15 +115,22 @@ def openapi_config(public_url: str) -> OpenAPIConfig:
             include_in_schema=False,
             response_headers=[ResponseHeader(name="content-security-policy", value=POLICY)],
         ),
-        components=Components(
-            security_schemes={
-                "oauth2": SecurityScheme(
-                    type="http",
-                    scheme="bearer",
-                    bearer_format="JWT",
-                    description=f"An access token from {public_url}/oauth/token.",
-                )
-            }
+        components=Components(security_schemes={"oauth2": _oauth2(scopes)}),
+    )
+
+
+def _oauth2(scopes: Mapping[str, str]) -> SecurityScheme:
+    """How to come by a token: a program by its secret, a person's client by a code with PKCE."""
+    offered = dict(scopes)
+    return SecurityScheme(
+        type="oauth2",
+        description="An access token, a JWT of ten minutes, sent as `Authorization: Bearer …`.",
+        flows=OAuthFlows(
+            client_credentials=OAuthFlow(token_url="/oauth/token", scopes=offered),  # noqa: S106
+            authorization_code=OAuthFlow(
+                authorization_url="/oauth/authorize",
+                token_url="/oauth/token",  # noqa: S106
+                scopes=offered,
+            ),
         ),
-        security=[{"oauth2": []}],
     )

@@ -162,10 +162,12 @@ def _members(kind: inspect.StructType) -> Iterator[tuple[str, Any]]:
         elif field.required:
             yield field.encode_name, _example(field.type, field.name)
         elif not kind.forbid_unknown_fields:
-            yield field.encode_name, _default(field)
+            yield from _left_out(field)
 
 
-def _default(field: inspect.Field) -> Any:
-    made = field.default_factory
-    default = field.default if made is NODEFAULT else made()
-    return msgspec.to_builtins(default)
+def _left_out(field: inspect.Field) -> Iterator[tuple[str, Any]]:
+    """What stands for a member that was not given; nothing for one that is then not sent."""
+    if field.default_factory is not NODEFAULT:
+        yield field.encode_name, msgspec.to_builtins(field.default_factory())
+    elif field.default is not NODEFAULT:
+        yield field.encode_name, msgspec.to_builtins(field.default)

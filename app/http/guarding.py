@@ -7,6 +7,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Guard
+from litestar.utils.sync import AsyncCallable
 
 from app.http.request_state import state_of
 from app.kernel.actor import ActorKind
@@ -44,3 +45,13 @@ class Needs:
 def needs(*scopes: str) -> Guard:
     """A guard for any of `scopes`; without arguments, for anyone who is signed in."""
     return Needs(*scopes)
+
+
+def needed_by(handler: BaseRouteHandler) -> frozenset[str] | None:
+    """The scopes of which the handler's guard asks for one; None where anybody may call."""
+    guards = [
+        guard.func if isinstance(guard, AsyncCallable) else guard
+        for guard in handler.resolve_guards()
+    ]
+    asked = [guard.scopes for guard in guards if isinstance(guard, Needs)]
+    return asked[0] if asked else None

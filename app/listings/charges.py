@@ -20,7 +20,7 @@ from app.kernel.money import Currency, Money, MoneyError, currency_of
 from app.listings.errors import PlanRefused
 
 MAX_TIERS = 50
-PRICE_PATTERN = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,12})?$"
+PRICE_PATTERN = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,12})?(?!\n)$"
 
 # The bounds stand in the API's document, but are checked when the value is made (422, not 400).
 PriceText = Annotated[

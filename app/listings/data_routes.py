@@ -11,7 +11,9 @@ from litestar.params import FromPath, JSONBody
 from sqlmodel import Session
 
 from app.db.installation import Installation
+from app.http.documented import Documented, Sample
 from app.http.guarding import needs
+from app.http.problems import TooLarge, UnsupportedMediaType
 from app.kernel.actor import Actor
 from app.kernel.addresses import parse_upstream_url, refuse_private_host
 from app.listings.attaching import UpstreamWish, attach_file, check_upload, set_upstream
@@ -28,7 +30,25 @@ ONE = "/api/v1/listings/{listing_id:str}"
 WRITE = [needs("listings:write")]
 
 
-@post(f"{ONE}/files", guards=WRITE, tags=TAGS, request_max_body_size=None)
+CSV = "country,year,value\r\nCN,2020,14.7\r\n"
+UPLOAD = Documented(
+    takes={
+        "text/csv": Sample(CSV, str),
+        "application/jsonl": Sample('{"country": "CN", "year": 2020, "value": 14.7}\n', str),
+        "application/vnd.apache.parquet": Sample("PAR1…"),
+        "multipart/form-data": Sample({"file": CSV}, dict[str, str]),
+    },
+    refuses=(TooLarge, UnsupportedMediaType),
+)
+
+
+@post(
+    f"{ONE}/files",
+    guards=WRITE,
+    tags=TAGS,
+    request_max_body_size=None,
+    opt={"documented": UPLOAD},
+)
 async def post_file(
     listing_id: FromPath[str],
     request: Request[Any, Any, Any],

@@ -10,6 +10,8 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 from sqlmodel import Session, col
 
 from app.accounts.roles import OVERSEERS, must_have_role
+from app.http.describing import JSON
+from app.http.documented import Documented, Sample
 from app.http.entity_tags import etag
 from app.http.guarding import needs
 from app.http.paging import DEFAULT_LIMIT, page_of
@@ -17,6 +19,7 @@ from app.http.schemas import Page
 from app.kernel.actor import Actor
 from app.listings.data_routes import DATA_ROUTES
 from app.listings.drafting import create_listing, edit_listing, set_licence
+from app.listings.errors import SlugTaken
 from app.listings.models import Listing
 from app.listings.plan_routes import PLAN_ROUTES
 from app.listings.publishing import (
@@ -63,7 +66,13 @@ IfMatch = Annotated[str | None, HeaderParameter(name="If-Match")]
 READ, WRITE = [needs("listings:read", "listings:write")], [needs("listings:write")]
 
 
-@post(LISTINGS, sync_to_thread=True, guards=WRITE, tags=TAGS)
+@post(
+    LISTINGS,
+    sync_to_thread=True,
+    guards=WRITE,
+    tags=TAGS,
+    opt={"documented": Documented(refuses=(SlugTaken,))},
+)
 def post_listing(
     data: JSONBody[NewListing], session: NamedDependency[Session]
 ) -> Response[ListingView]:
@@ -158,7 +167,16 @@ def patch_listing(
     return answer_listing(session, edited)
 
 
-@put(f"{ONE}/licence", sync_to_thread=True, guards=WRITE, tags=TAGS)
+TERMS = {"actions": ["use", "derive"], "purposes": ["RESEARCH", "INDUSTRY"], "count": 100_000}
+
+
+@put(
+    f"{ONE}/licence",
+    sync_to_thread=True,
+    guards=WRITE,
+    tags=TAGS,
+    opt={"documented": Documented(takes={JSON: Sample(TERMS, dict[str, Any])})},
+)
 def put_licence(
     listing_id: FromPath[str],
     data: JSONBody[dict[str, Any]],

@@ -8,9 +8,15 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import to_builtins
 from sqlmodel import Session
 
+from app.audit.errors import NotYetSealed
+from app.audit.verifying import FORMAT, LeafPart, Receipt, SegmentPart
 from app.db.installation import Installation
+from app.http.describing import JSON
+from app.http.documented import Documented, Sample
+from app.http.examples import WORDS, example_id
 from app.http.guarding import needs
 from app.http.paging import DEFAULT_LIMIT, MAX_LIMIT
 from app.http.schemas import Page
@@ -104,7 +110,25 @@ def get_event(
         return event_view(access_event(connection, actor, event_id))
 
 
-@get(f"{EVENT}/receipt", sync_to_thread=True, guards=[READ], tags=TAGS)
+PROOF = WORDS["proof"]
+RECEIPT = Receipt(
+    format=FORMAT,
+    leaf=LeafPart(body={"kind": "usage:sealed"}, salt=WORDS["salt"], number=7, proof=PROOF),
+    checkpoint="zhigu.example.cn/log\n12\n…",
+    segment=SegmentPart(event={"event_id": example_id("evt"), "units": 1}, proof=PROOF),
+)
+RECEIPT_ANSWER = Documented(
+    gives={JSON: Sample(to_builtins(RECEIPT), Receipt)}, refuses=(NotYetSealed,)
+)
+
+
+@get(
+    f"{EVENT}/receipt",
+    sync_to_thread=True,
+    guards=[READ],
+    tags=TAGS,
+    opt={"documented": RECEIPT_ANSWER},
+)
 def get_receipt(
     event_id: FromPath[str],
     actor: NamedDependency[Actor],

@@ -12,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.installation import Installation
 from app.db.migrating import is_current
+from app.http.describing import JSON
+from app.http.documented import Documented, Sample
 from app.http.draining import is_draining
 from app.http.examples import looks_like
 from app.http.schemas import View
@@ -25,7 +27,16 @@ class ReadinessView(View):
     missing: list[str]
 
 
-@get("/livez", sync_to_thread=False, opt={"no_transaction": True}, tags=["Operations"], security=[])
+ALIVE = Documented(gives={JSON: Sample({"alive": True}, dict[str, bool])})
+
+
+@get(
+    "/livez",
+    sync_to_thread=False,
+    opt={"no_transaction": True, "documented": ALIVE},
+    tags=["Operations"],
+    security=[],
+)
 def livez() -> dict[str, bool]:
     """Whether the process answers at all; touches nothing."""
     return {"alive": True}

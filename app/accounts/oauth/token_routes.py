@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
-from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import RawBody
 from sqlmodel import Session
 
@@ -25,9 +23,13 @@ from app.accounts.oauth.parameters import (
     read_parameters,
 )
 from app.accounts.oauth.revoking import revoke_token
+from app.accounts.oauth.schemas import OAuthError, RevocationForm, TokenForm, TokenView
 from app.accounts.oauth.server import OAuthAnswer, OAuthRequest, OAuthServer
 from app.accounts.oauth.token_keys import public_keys
 from app.db.installation import Installation
+from app.http.describing import JSON
+from app.http.documented import OPTION, Documented, Sample
+from app.http.examples import WORDS
 from app.http.request_state import state_of
 
 TAGS = ["OAuth"]
@@ -36,21 +38,17 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 AnyRequest = Request[Any, Any, Any]
 
 
-def _form_operation(required: list[str], fields: dict[str, str]) -> type[Operation]:
-    """How OpenAPI shows an operation that takes a form of these fields."""
-    schema = Schema(
-        type=OpenAPIType.OBJECT,
-        required=required,
-        properties={name: Schema(type=OpenAPIType.STRING) for name in fields},
-    )
-    content = {FORM: OpenAPIMediaType(schema=schema, example=fields)}
+OAUTH_ERRORS = {
+    400: ResponseSpec(OAuthError, description="RFC 6749 §5.2: `error` says which rule was broken."),
+    401: ResponseSpec(OAuthError, description="The client did not prove who it is."),
+    413: ResponseSpec(OAuthError, description="The form is too large."),
+}
 
-    @dataclass
-    class FormOperation(Operation):
-        def __post_init__(self) -> None:
-            self.request_body = RequestBody(content=content, required=True)
 
-    return FormOperation
+def documented_form(form: Any, **others: Any) -> dict[str, Any]:
+    """The options of an operation that takes a form."""
+    told = Documented(takes={FORM: Sample(None, form)}, **others)
+    return {**OWN_RULES, OPTION: told}
 
 
 def code_reused(request: AnyRequest, error: CodeReused) -> Response[dict[str, Any]]:
@@ -68,14 +66,12 @@ def unreadable(_request: AnyRequest, error: HTTPException) -> Response[dict[str,
     "/oauth/token",
     sync_to_thread=True,
     status_code=200,
-    opt=OWN_RULES,
+    opt=documented_form(TokenForm, gives={JSON: Sample(None, TokenView)}),
     dto=None,
     tags=TAGS,
     security=[],
     exception_handlers={CodeReused: code_reused, HTTPException: unreadable},
-    operation_class=_form_operation(
-        ["grant_type"], {"grant_type": "client_credentials", "scope": "listings:read data:read"}
-    ),
+    responses=OAUTH_ERRORS,
 )
 def post_token(
     request: AnyRequest, body: RawBody, session: NamedDependency[Session]
@@ -96,12 +92,12 @@ def post_token(
     "/oauth/revoke",
     sync_to_thread=True,
     status_code=200,
-    opt=OWN_RULES,
+    opt=documented_form(RevocationForm, gives={JSON: Sample({}, dict[str, Any])}),
     dto=None,
     tags=TAGS,
     security=[],
     exception_handlers={CodeReused: code_reused, HTTPException: unreadable},
-    operation_class=_form_operation(["token"], {"token": "eyJ0eXAiOiJhdCtqd3Qi…"}),
+    responses=OAUTH_ERRORS,
 )
 def post_revoke(
     request: AnyRequest, body: RawBody, session: NamedDependency[Session]
@@ -122,12 +118,23 @@ def post_revoke(
     return Response({}, status_code=200, headers=NO_STORE)
 
 
-@get("/oauth/jwks", sync_to_thread=True, tags=TAGS, security=[])
+KEY_SET = "application/jwk-set+json"
+KEYS = Sample({"keys": [{**WORDS["jwk"], "kid": WORDS["kid"], "use": "sig"}]}, dict[str, Any])
+METADATA = Sample(server_metadata("https://zhigu.example.cn"), dict[str, Any])
+
+
+@get(
+    "/oauth/jwks",
+    sync_to_thread=True,
+    tags=TAGS,
+    security=[],
+    opt={OPTION: Documented(gives={KEY_SET: KEYS})},
+)
 def get_jwks(session: NamedDependency[Session]) -> Response[dict[str, Any]]:
     """The keys that access tokens are signed by."""
     return Response(
         key_document(public_keys(session)),
-        media_type="application/jwk-set+json",
+        media_type=KEY_SET,
         headers={"Cache-Control": "public, max-age=300"},
     )
 
@@ -137,7 +144,7 @@ def get_jwks(session: NamedDependency[Session]) -> Response[dict[str, Any]]:
     sync_to_thread=False,
     tags=TAGS,
     security=[],
-    opt={"no_transaction": True},
+    opt={"no_transaction": True, OPTION: Documented(gives={JSON: METADATA})},
 )
 def get_metadata(installation: NamedDependency[Installation]) -> Response[dict[str, Any]]:
     """What this authorization server offers (RFC 8414)."""

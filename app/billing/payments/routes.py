@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBody
 from sqlmodel import Session, col
 
-from app.billing.errors import MethodNotOffered
+from app.billing.errors import MethodNotOffered, WebhookForged
 from app.billing.payments.models import Payment
 from app.billing.payments.paying import begin_payment
 from app.billing.payments.receiving import receive_event
@@ -24,8 +24,11 @@ from app.billing.payments.schemas import (
 from app.billing.payments.states import PaymentState
 from app.billing.queries import access_payment, visible_payments
 from app.db.installation import Installation
+from app.http.describing import JSON
+from app.http.documented import Documented, Sample
 from app.http.guarding import needs
 from app.http.paging import DEFAULT_LIMIT, page_of
+from app.http.problems import TooLarge
 from app.http.schemas import Page
 from app.kernel.actor import Actor
 from app.kernel.refusals import RowNotFound
@@ -103,12 +106,23 @@ def show_payment(
     return payment_view(payment, to=actor.organisation_id, sandbox=sandbox)
 
 
+WEBHOOK = Documented(
+    takes={
+        JSON: Sample(
+            {"id": "evt_1", "object": "event", "type": "payment_intent.succeeded"},
+            dict[str, Any],
+        )
+    },
+    refuses=(WebhookForged, TooLarge),
+)
+
+
 @post(
     "/webhooks/stripe",
     status_code=200,
     sync_to_thread=True,
     tags=TAGS,
-    opt={"own_authentication": True, "exempt_from_idempotency": True},
+    opt={"own_authentication": True, "exempt_from_idempotency": True, "documented": WEBHOOK},
     security=[{}],
 )
 def receive_stripe_webhook(

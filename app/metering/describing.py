@@ -1,0 +1,264 @@
+"""Describing: the gateway's operations in the OpenAPI document, which no router can see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.http.described_parameters import IDEMPOTENCY_KEY
+from app.http.described_problems import problem_responses
+from app.http.describing import described_headers, operation_id, security_of
+from app.http.documented import Problem
+from app.http.examples import WORDS, example_id
+from app.kernel.refusals import Malformed, NotAllowed, NotSignedIn, Outage, RowNotFound
+from app.listings.codes import Purpose
+from app.metering.calls import MAX_REPLAYS
+from app.metering.errors import (
+    ChannelNotAllowed,
+    ContractUnclear,
+    GrantsStale,
+    GrantSuspended,
+    KeyReused,
+    KeySpent,
+    NoGrant,
+    PurposeNotAllowed,
+    QuotaExhausted,
+    RateLimited,
+)
+from app.metering.hosted.errors import (
+    AnswerTooLarge,
+    FileAway,
+    HostedBusy,
+    NotAcceptable,
+    QueryRefused,
+    QueryTooSlow,
+)
+from app.metering.hosted.formats import Format
+from app.metering.hosted.query import LIMIT_DEFAULT, LIMIT_MAX, QUERY_MAX_BYTES
+from app.metering.principals import DATA_SCOPE
+from app.metering.upstream.errors import (
+    MethodNotAllowed,
+    PathRefused,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamTimeout,
+    UpstreamTooLarge,
+    UpstreamUnreachable,
+)
+
+ROWS, PROXY = "/data/{slug}/rows", "/data/{slug}/api/{path}"
+
+ANY_CALL: tuple[Problem, ...] = (
+    Malformed,
+    NotSignedIn,
+    NotAllowed,
+    NoGrant,
+    GrantSuspended,
+    PurposeNotAllowed,
+    ChannelNotAllowed,
+    RowNotFound,
+    ContractUnclear,
+    KeyReused,
+    KeySpent,
+    QuotaExhausted,
+    RateLimited,
+    Outage,
+    GrantsStale,
+)
+"""What every call may be refused with; nothing of it counts."""
+
+ROWS_PROBLEMS: tuple[Problem, ...] = (
+    *ANY_CALL,
+    QueryRefused,
+    NotAcceptable,
+    QueryTooSlow,
+    AnswerTooLarge,
+    HostedBusy,
+    FileAway,
+)
+PROXY_PROBLEMS: tuple[Problem, ...] = (
+    *ANY_CALL,
+    PathRefused,
+    MethodNotAllowed,
+    UpstreamFailed,
+    UpstreamUnreachable,
+    UpstreamTooLarge,
+    UpstreamTimeout,
+    UpstreamBusy,
+)
+
+COUNTED = described_headers(
+    {
+        "Usage-Receipt": "The id of the usage event that the call was counted by, `evt_…`.",
+        "RateLimit-Policy": "The quotas and the rate of the contract"
+        " (draft-ietf-httpapi-ratelimit-headers-10).",
+        "RateLimit": "What is left of each quota, and the seconds until it begins anew.",
+        "Idempotency-Replayed": "`true` when the key has paid for this answer before.",
+        "Content-Disposition": "Always `attachment`: what comes is foreign content.",
+    }
+)
+LINK = described_headers(
+    {"Link": "`rel=next`: the next page, where the format has no place for it"}
+)
+
+_ROWS_TEXT = f"""
+The rows of a hosted listing, as far as the contract opens them: filtered, sorted and a page at a
+time. JSON, CSV or Parquet, by `Accept`; the `next_cursor` of CSV and Parquet stands in `Link`.
+
+`where` compares columns with values: `country = 'CN' and (value > 10 or value is null)`. The whole
+query is at most {QUERY_MAX_BYTES} bytes.
+"""
+_PROXY_TEXT = """
+A call to the provider's own API, through us: we add the provider's credential, and pass on the path
+below `api/` (slashes and all), the query, and the headers Accept, Accept-Encoding, Accept-Language,
+Content-Type and Range. The answer comes back as it is, without cookies and redirects. A refusal of
+the provider's (4xx) is passed on; when the service fails, the call is not billed.
+"""
+_COUNTS_TEXT = f"""
+A call is admitted against the contract's quota and counted on disk before the first byte goes out.
+Under an `Idempotency-Key` it is counted once and may be repeated {MAX_REPLAYS} times.
+Needs a token with the scope `{DATA_SCOPE}`, of the organisation that has the contract.
+"""
+
+
+def _parameter(
+    place: str, name: str, meaning: str, schema: Mapping[str, Any], example: Any = None
+) -> dict[str, Any]:
+    found = {
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "description": meaning,
+        "schema": {"type": "string", **schema},
+    }
+    return found if example is None else {**found, "example": example}
+
+
+SLUG = _parameter("path", "slug", "The listing's short name.", {}, WORDS["slug"])
+HEADERS = (
+    _parameter(
+        "header",
+        "Contract",
+        "The contract to count under; needed where several open the listing.",
+        {},
+        example_id("ctr"),
+    ),
+    _parameter(
+        "header",
+        "Purpose",
+        "What the data are wanted for, if you want to be refused when it is not the contract's.",
+        {"enum": [purpose.value for purpose in Purpose]},
+    ),
+    {
+        **IDEMPOTENCY_KEY,
+        "description": f"Repeats under one key are counted once: {MAX_REPLAYS} within 24 hours for"
+        " hosted rows, within 10 minutes for a provider's API.",
+    },
+)
+QUERY = (
+    _parameter(
+        "query", "select", "Columns, comma-separated; without it, all.", {}, "country,value"
+    ),
+    _parameter("query", "where", "A condition on the rows.", {}, "country = 'CN' and value > 10"),
+    _parameter("query", "order", "Columns to sort by; `-` in front: descending.", {}, "-value"),
+    _parameter(
+        "query",
+        "limit",
+        "How many rows at most.",
+        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+    ),
+    _parameter("query", "cursor", "Where to go on: `next_cursor` of the page before.", {}),
+)
+REST = _parameter(
+    "path", "path", "The path of the provider's API; may hold slashes.", {}, "stations/52889"
+)
+ANY_QUERY = {
+    **_parameter("query", "query", "Whatever the provider's API takes.", {}),
+    "style": "form",
+    "explode": True,
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+
+PAGE_SCHEMA = {
+    "type": "object",
+    "required": ["items", "next_cursor"],
+    "properties": {
+        "items": {"type": "array", "items": {"type": "object"}, "description": "The rows."},
+        "next_cursor": {"type": ["string", "null"], "description": "Null at the end."},
+    },
+}
+PAGE_EXAMPLE = {"items": [{"country": "CN", "value": 14.7}], "next_cursor": None}
+FORMATS: Mapping[str, dict[str, Any]] = {
+    Format.JSON.media_type: {"schema": PAGE_SCHEMA, "example": PAGE_EXAMPLE},
+    Format.CSV.media_type: {
+        "schema": {"type": "string"},
+        "example": "country,value\r\nCN,14.7\r\n",
+    },
+    Format.PARQUET.media_type: {"schema": {}, "example": "PAR1…"},
+}
+
+
+def _operation(
+    method: str,
+    path: str,
+    texts: tuple[str, str],
+    parameters: Sequence[Mapping[str, Any]],
+    responses: Mapping[str, Any],
+) -> dict[str, Any]:
+    summary, text = texts
+    paragraphs = [*text.strip().split("\n\n"), *_COUNTS_TEXT.strip().split("\n\n")]
+    return {
+        "tags": ["Data"],
+        "summary": summary,
+        "description": "\n\n".join(" ".join(part.split()) for part in paragraphs),
+        "operationId": operation_id(method, path),
+        "parameters": [SLUG, *parameters, *HEADERS],
+        "responses": dict(responses),
+        "security": security_of(frozenset({DATA_SCOPE})),
+    }
+
+
+def _passed_on(*, with_body: bool) -> dict[str, Any]:
+    """The responses of the proxied path: the provider's own, and our problems."""
+    body = {"content": {"*/*": {"schema": {}, "example": {"temperature": 21.5}}}}
+    answered = {"description": "What the provider's API answers.", "headers": COUNTED}
+    refused = {"description": "The provider's API refuses; the plan says whether that counts."}
+    return {
+        "2XX": {**answered, **(body if with_body else {})},
+        "4XX": refused,
+        **problem_responses(PROXY_PROBLEMS),
+    }
+
+
+GATEWAY_PATHS: Mapping[str, dict[str, Any]] = {
+    ROWS: {
+        "get": _operation(
+            "GET",
+            ROWS,
+            ("Call the rows of a hosted listing", _ROWS_TEXT),
+            QUERY,
+            {
+                "200": {
+                    "description": "The rows.",
+                    "headers": {**COUNTED, **LINK},
+                    "content": FORMATS,
+                },
+                **problem_responses(ROWS_PROBLEMS),
+            },
+        )
+    },
+    PROXY: {
+        method.lower(): _operation(
+            method,
+            PROXY,
+            (summary, _PROXY_TEXT),
+            (REST, ANY_QUERY),
+            _passed_on(with_body=method == "GET"),
+        )
+        for method, summary in (
+            ("GET", "Call a provider's API"),
+            ("HEAD", "Ask a provider's API for headers alone"),
+        )
+    },
+}
+"""The path items of all that the gateway answers."""
