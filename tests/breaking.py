@@ -1,0 +1,42 @@
+"""Breaking rows behind everybody's back, to see fsck name them; afterwards all is as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from app.db.installation import Installation
+from app.kernel.actor import OPERATOR
+
+Check = Callable[[Session], Iterable[str]]
+
+
+@contextmanager
+def broken(installation: Installation, statements: Sequence[str]) -> Iterator[Session]:
+    """The market store after these statements, each of which changes a row; then undone."""
+    with installation.market.connect() as connection:
+        for statement in statements:
+            assert connection.execute(text(statement)).rowcount, f"changes nothing: {statement}"
+        info = {"actor": OPERATOR, "installation": installation}
+        with Session(connection, info=info) as session:
+            yield session
+        connection.rollback()
+
+
+def missed(
+    installation: Installation, check: Check, breaks: Mapping[str, tuple[str, ...]]
+) -> dict[str, list[str]]:
+    """The breaks that `check` did not name, with what it said instead.
+
+    Each break is its statements and, last, the text that names the row.
+    """
+    found = {}
+    for name, (*statements, wanted) in breaks.items():
+        with broken(installation, statements) as session:
+            said = list(check(session))
+        if not any(wanted in problem for problem in said):
+            found[name] = [*said, f"wanted: {wanted}"]
+    return found
