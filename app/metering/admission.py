@@ -36,6 +36,7 @@ class OpenGrant:
     """
 
     __slots__ = (
+        "_blocking",
         "_gate",
         "_hosted",
         "_upstream",
@@ -64,6 +65,11 @@ class OpenGrant:
     def _frame_anew(self, at_us: int) -> None:
         self.frame = frame_at(self.grant, at_us)
         self.limits = LimitHeaders(self.grant, self.frame)
+        self._blocking = tuple(
+            (place, counter.limit_units)
+            for place, counter in enumerate(self.frame.counters)
+            if counter.limit_units is not None
+        )
         self.learn((0,) * len(self.frame.counters), known_at_s=0.0)
 
     def learn(self, used_units: Sequence[int], known_at_s: float | None = None) -> None:
@@ -125,8 +131,8 @@ class OpenGrant:
     def has_room(self, units: int) -> bool:
         """Whether, as far as is known here, `units` more would fit beside what is under way."""
         wanted = self.in_flight_units + units
-        for counter, used in zip(self.frame.counters, self.used_units, strict=True):
-            if counter.limit_units is not None and used + wanted > counter.limit_units:
+        for place, limit_units in self._blocking:
+            if self.used_units[place] + wanted > limit_units:
                 return False
         return True
 
@@ -134,14 +140,12 @@ class OpenGrant:
         """Raise unless a call may come now by the plan's rate; else count it."""
         if self._gate is None:
             return
-        now_s = time.monotonic()
-        if wait_s := self._gate.wait_s(now_s):
+        if wait_s := self._gate.take(time.monotonic()):
             raise RateLimited(
                 "Calls come faster than the plan allows.",
                 headers=_headers(self.limits.paused(wait_s), math.ceil(wait_s)),
                 retry_after_s=math.ceil(wait_s),
             )
-        self._gate.take(now_s)
 
     def exhausted(self, at_us: int, units: int) -> Refusal:
         """The refusal of a call of `units` that does not fit."""

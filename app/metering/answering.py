@@ -44,7 +44,7 @@ async def send_problem(send: Send, error: Exception) -> None:
 def refuse_outcome(opened: OpenGrant, settled: Settled, units: int) -> None:
     """Raise what a call is told whose settling gave it nothing."""
     outcome = settled.outcome
-    if outcome in {Outcome.POSTED, Outcome.DUPLICATE}:
+    if outcome is Outcome.POSTED or outcome is Outcome.DUPLICATE:
         return
     if outcome is Outcome.OVER_LIMIT:
         raise opened.exhausted(settled.settled_at_us, units)

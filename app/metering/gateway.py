@@ -90,9 +90,14 @@ class Gateway:
                     fetched = await self._fetcher.fetch(opened, request)
                 if not fetched.counts:
                     return fetched, None, opened
-                settled = await self._settle(opened, request, fetched)
+                call = self._call(opened, request, fetched)
+                settled = await self._tally.submit(call)
+                if settled.outcome is Outcome.STALE_WINDOW:
+                    settled = await self._settle_anew(opened, call, settled)
             finally:
                 opened.in_flight_units -= 1
+            if call.frame is opened.frame:
+                opened.learn(settled.used_units)
             if not self._is_changed(opened, settled):
                 refuse_outcome(opened, settled, fetched.units)
                 return fetched, settled, opened
@@ -139,7 +144,8 @@ class Gateway:
             raise key_refusal(outcome)
         return True
 
-    async def _settle(self, opened: OpenGrant, request: DataRequest, fetched: Fetched) -> Settled:
+    def _call(self, opened: OpenGrant, request: DataRequest, fetched: Fetched) -> Call:
+        """The call as it is to be settled."""
         at_us = self._clock.now_us()
         call = Call(
             opened.frame_for(at_us),
@@ -155,17 +161,21 @@ class Gateway:
             call.key_sha256 = key_hash(request.key)
             lasts_us = UPSTREAM_REPLAY_US if request.operation == "api" else KEY_LIFE_US
             call.replay_until_us = at_us + lasts_us
+        return call
+
+    async def _settle_anew(self, opened: OpenGrant, call: Call, settled: Settled) -> Settled:
+        """Settle a call that came with the windows of another moment."""
         for _ in range(MAX_ROUNDS):
+            call.frame = opened.frame_for(settled.settled_at_us)
             settled = await self._tally.submit(call)
             if settled.outcome is not Outcome.STALE_WINDOW:
                 break
-            call.frame = opened.frame_for(settled.settled_at_us)
-        if call.frame is opened.frame:
-            opened.learn(settled.used_units)
         return settled
 
     def _is_changed(self, opened: OpenGrant, settled: Settled) -> bool:
         """Whether the store has other terms than the ones that the call was admitted by."""
+        if settled.outcome is Outcome.POSTED:
+            return False
         if settled.outcome is Outcome.STALE_GRANT:
             return True
         starts_at_us, ends_at_us = opened.grant.life_us

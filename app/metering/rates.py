@@ -26,13 +26,17 @@ class RateGate:
         self._slack_s = (max(1.0, rate.burst / workers) - 1) * self._interval_s
         self._due_s = 0.0
 
-    def wait_s(self, now_s: float) -> float:
-        """How long until a call may come; 0 when it may now. Takes nothing."""
-        return max(0.0, self._due_s - self._slack_s - now_s)
-
-    def take(self, now_s: float) -> None:
-        """Count a call that comes now."""
-        self._due_s = max(self._due_s, now_s) + self._interval_s
+    def take(self, now_s: float) -> float:
+        """Count a call that comes now; 0. Else how long until one may come, and count nothing."""
+        due_s = self._due_s
+        if due_s <= now_s:
+            self._due_s = now_s + self._interval_s
+            return 0.0
+        wait_s = due_s - self._slack_s - now_s
+        if wait_s > 0:
+            return wait_s
+        self._due_s = due_s + self._interval_s
+        return 0.0
 
 
 class LimitHeaders:
