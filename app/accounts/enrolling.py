@@ -98,13 +98,18 @@ def revoke_client(session: Session, organisation_id: str, client_id: str) -> Cli
 
 
 def rotate_secret(session: Session, organisation_id: str, client_id: str) -> tuple[Client, str]:
-    """A new secret in place of the old one, which stops working at once."""
-    access_managed_organisation(session, organisation_id)
+    """A new secret in place of the old one, which stops working at once.
+
+    Whoever holds it can do all that the client may: it is given like a new client, and refused
+    with `ScopeNotYoursToGive` to an actor that could not make such a one.
+    """
+    organisation = access_managed_organisation(session, organisation_id)
     client = _client(session, organisation_id, client_id)
     if client.revoked_at is not None:
         raise ClientRevoked("This client was revoked.", state="revoked")
     if client.auth_method is not AuthMethod.SECRET_BASIC:
         raise SecretNotUsed("This client has no secret.")
+    check_gift(session, organisation, client.scopes, [Role(role) for role in client.roles])
     secret = new_secret()
     client.secret_sha256 = secret_digest(secret)
     record(session, "client:secret_rotated", client.id, organisations=(organisation_id,))
@@ -123,9 +128,7 @@ def check_gift(
             raise ScopeNotYoursToGive("Only the administrator gives alliance roles.")
     limit = frozenset(SCOPES) if is_admin(actor) else actor.scopes & TRADING_SCOPES
     if beyond := sorted(set(scopes) - limit):
-        raise ScopeNotYoursToGive(
-            "A client gets no scope beyond those of the token that makes it.", scopes=beyond
-        )
+        raise ScopeNotYoursToGive("Nobody gives a scope that their own token lacks.", scopes=beyond)
 
 
 def new_secret() -> str:

@@ -134,6 +134,22 @@ def test_a_public_client_has_no_secret_to_rotate(parties: Parties) -> None:
     assert refused.status_code == 422
 
 
+def test_a_fresh_secret_goes_to_nobody_who_could_not_have_made_the_client(
+    parties: Parties,
+) -> None:
+    one = parties.organisation()
+    made = parties.client(one, scopes=["contracts:sign", "billing:write"])
+    path = f"{path_of(one)}/{made['client_id']}/rotate-secret"
+    weak = parties.own(one, "organisations:write", "billing:write")
+    refused = weak.post(path)
+    assert refused.status_code == 403
+    assert refused.json()["type"] == "urn:zhigu:problem:scope-not-yours-to-give"
+    assert refused.json()["scopes"] == ["contracts:sign"]
+    strong = parties.own(one, "organisations:write", "billing:write", "contracts:sign")
+    assert strong.post(path).status_code == 200
+    assert parties.admin().post(path).status_code == 200
+
+
 def test_a_foreign_client_is_not_found(parties: Parties) -> None:
     one, two = parties.organisation(), parties.organisation()
     foreign = parties.client(two)["client_id"]
