@@ -7,7 +7,18 @@ from time import time_ns
 from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
+from app.kernel.refusals import RuleBroken
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+FIRST_DAY = date(1900, 1, 1)
+LAST_DAY = date(9998, 12, 31)
+
+
+class DayOutOfRange(RuleBroken):
+    """A day whose bounds no clock could show in every time zone."""
+
+    slug = "day-out-of-range"
+    title = "Day out of range"
 
 
 @runtime_checkable
@@ -59,10 +70,19 @@ class SetClock:
 
 
 def utc(moment: datetime) -> datetime:
-    """`moment` in UTC; a naive one is a bug."""
+    """`moment` in UTC; a naive one is a bug, one before year 1 or after 9999 a `ValueError`."""
     if moment.tzinfo is None:
         raise ValueError("a moment must carry its time zone")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the moment lies outside of the calendar in UTC") from error
+
+
+def check_day(day: date) -> None:
+    """Refuse with `DayOutOfRange` a day that cannot be reckoned with: 9999 is no "for ever"."""
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise DayOutOfRange(f"A day is between {FIRST_DAY} and {LAST_DAY}.", day=day.isoformat())
 
 
 def local_day(moment: datetime) -> date:
@@ -71,13 +91,15 @@ def local_day(moment: datetime) -> date:
 
 
 def day_start(day: date) -> datetime:
-    """The first moment of `day` in Asia/Shanghai, as UTC."""
-    return datetime.combine(day, time(), SHANGHAI).astimezone(UTC)
+    """The first moment of `day` in Asia/Shanghai, as UTC; else `DayOutOfRange`."""
+    check_day(day)
+    return _midnight(day)
 
 
 def day_after(day: date) -> datetime:
     """The first moment after `day` in Asia/Shanghai, as UTC: the open end of a last day."""
-    return day_start(day + timedelta(days=1))
+    check_day(day)
+    return _midnight(day + timedelta(days=1))
 
 
 def rfc3339(moment: datetime) -> str:
@@ -98,6 +120,10 @@ def epoch_us(moment: datetime) -> int:
 def from_epoch_us(us: int) -> datetime:
     """The moment `us` microseconds after 1970-01-01T00:00Z."""
     return _EPOCH + timedelta(microseconds=us)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), SHANGHAI).astimezone(UTC)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from app.kernel.canonical import MAX_INTEGER
-from app.kernel.clock import day_after, day_start
+from app.kernel.clock import check_day, day_after, day_start
 from app.kernel.ids import kind_of
 from app.listings.codes import Delivery, Purpose
 from app.listings.errors import LicenceRefused
@@ -207,6 +207,9 @@ def _check_numbers(licence: Licence) -> None:
         raise LicenceRefused("`count` is a whole number from 0 below 2^53.", rule="count")
     if licence.days is not None and not 1 <= licence.days <= MAX_DAYS:
         raise LicenceRefused(f"`days` is 1 to {MAX_DAYS}.", rule="days")
+    for day in (licence.starts_on, licence.ends_on):
+        if day is not None:
+            check_day(day)
     if licence.starts_on and licence.ends_on and licence.ends_on < licence.starts_on:
         raise LicenceRefused("The licence ends before it starts.", rule="dates")
 

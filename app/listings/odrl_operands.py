@@ -133,11 +133,12 @@ def _day_at(moment: datetime, operator: str, path: str) -> date:
     if moment.tzinfo is None:
         raise LicenceRefused("A moment names its offset from UTC.", path=path)
     # The last second of a day, as people write an end that is included.
-    if operator in ("lteq", "gt") and moment.astimezone(SHANGHAI).time() == _LAST_SECOND:
+    local = moment.astimezone(SHANGHAI).time()
+    if operator in ("lteq", "gt") and local == _LAST_SECOND:
         day = local_day(moment)
         return day if operator == "lteq" else day + timedelta(days=1)
     day = local_day(moment)
-    if operator in ("lteq", "gt") or day_start(day) != moment:
+    if operator in ("lteq", "gt") or local != _MIDNIGHT:
         raise LicenceRefused(
             "A licence begins and ends with a day in Asia/Shanghai: `gteq` or `lt` midnight.",
             path=path,
@@ -178,6 +179,7 @@ def _moment(moment: datetime) -> str:
 
 
 _LAST_SECOND = time(23, 59, 59)
+_MIDNIGHT = time()
 _LEGAL = frozenset(clause.value for clause in Clause)
 _READERS: Mapping[str, Callable[[str, list[str], str], Mapping[str, Any]]] = {
     "purpose": _purpose,

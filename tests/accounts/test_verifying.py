@@ -195,6 +195,7 @@ def test_only_a_reviewer_decides_and_never_on_its_own_organisation(parties: Part
         ({"decision": "maybe"}, 400),
         ({}, 400),
         ({**VERIFIED, "expires_on": "2026-11-01"}, 422),
+        ({**VERIFIED, "expires_on": "9999-12-31"}, 422),
         ({**VERIFIED, "expires_on": "2026-02-30"}, 400),
         ({**VERIFIED, "expires_on": "soon"}, 400),
         ({"decision": "rejected", "reason": "x", "expires_on": "2027-01-01"}, 422),

@@ -39,6 +39,21 @@ def test_text_of_moments_sorts_as_time_whatever_their_zone() -> None:
     assert texts[0] == "2026-01-01T00:00:00.000000Z"
 
 
+@pytest.mark.parametrize("day", [date.min, date(1899, 12, 31), date(9999, 1, 1), date.max])
+def test_a_day_at_the_edge_of_the_calendar_is_refused(day: date) -> None:
+    for bound in (clock.day_start, clock.day_after):
+        with pytest.raises(clock.DayOutOfRange):
+            bound(day)
+    assert clock.day_after(clock.LAST_DAY) == datetime(9998, 12, 31, 16, tzinfo=UTC)
+    assert clock.day_start(clock.FIRST_DAY).year == 1899
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_moment_that_utc_cannot_show_is_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match="calendar"):
+        clock.from_rfc3339(text)
+
+
 def test_a_naive_moment_is_a_bug() -> None:
     with pytest.raises(ValueError, match="time zone"):
         clock.utc(datetime(2026, 1, 1))

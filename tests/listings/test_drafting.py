@@ -197,6 +197,15 @@ def test_a_licence_that_cannot_be_kept_is_refused(shop: Shop, document: dict[str
     refused(answer, 422, "licence-refused")
 
 
+@pytest.mark.parametrize("name", ["starts_on", "ends_on"])
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_licence_for_ever_leaves_its_end_out(shop: Shop, name: str, day: str) -> None:
+    path = f"{API}/{shop.draft()}/licence"
+    refused(shop.provider.put(path, json=licence_terms(**{name: day})), 422, "day-out-of-range")
+    last = good(shop.provider.put(path, json=licence_terms(ends_on="9998-12-31")))
+    assert good(shop.provider.put(path, json=last["odrl"]))["terms"]["ends_on"] == "9998-12-31"
+
+
 def test_a_licence_body_is_an_object(shop: Shop) -> None:
     listing_id = shop.draft()
     for body in (b"[]", b"5", b'"x"', b"{", b""):
