@@ -13,6 +13,8 @@ from app.listings.codes import OpenType, Scene
 from app.listings.searching import Search, Sort
 
 WORDS_MAX_CHARS = 200
+# SQLite fails on a LIKE of more than 50,000 bytes; no code of any listing is longer than this.
+Code = Annotated[str | None, QueryParameter(max_length=10)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class Pricing:
 def searched(
     q: Annotated[str, QueryParameter(max_length=WORDS_MAX_CHARS)] = "",
     scene: FromQuery[Scene | None] = None,
-    sector: FromQuery[str | None] = None,
-    region: FromQuery[str | None] = None,
+    sector: Code = None,
+    region: Code = None,
     provider: FromQuery[str | None] = None,
     open_type: FromQuery[OpenType | None] = None,
 ) -> Search:
