@@ -92,6 +92,24 @@ def test_the_name_of_a_raw_upload_comes_from_its_header(
     assert good(answer)["name"] == name
 
 
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        "attachment; filename*=idna''%00.csv",
+        "attachment; filename*=undefined''a.csv",
+        f"attachment; filename*{'9' * 5000}*=utf-8''a.csv",
+    ],
+    ids=["a codec that replaces nothing", "a codec that decodes nothing", "a part of no number"],
+)
+def test_a_name_that_cannot_be_read_is_malformed(shop: Shop, disposition: str) -> None:
+    answer = shop.provider.post(
+        f"{API}/{shop.draft()}/files",
+        content=TABLE,
+        headers={"Content-Type": "text/csv", "Content-Disposition": disposition},
+    )
+    refused(answer, 400, "malformed")
+
+
 def test_a_second_upload_takes_the_place_of_the_first(shop: Shop) -> None:
     listing_id = shop.draft()
     first = good(shop.upload(listing_id))

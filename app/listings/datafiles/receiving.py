@@ -131,7 +131,11 @@ def _stated_name(disposition: str) -> str:
         disposition = disposition.encode("latin-1").decode("utf-8")
     header = Message()
     header["Content-Disposition"] = disposition or "attachment"
-    return clean_text(header.get_filename(""), path="filename")
+    try:
+        name = header.get_filename("")
+    except (ValueError, LookupError) as error:  # a charset of its own, a part number of its own
+        raise Malformed("The Content-Disposition cannot be read (RFC 6266).") from error
+    return clean_text(name, path="filename")
 
 
 def _too_large(max_bytes: int) -> TooLarge:
