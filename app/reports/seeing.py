@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from sqlmodel import Session, col
 
 from app.accounts.roles import Role, has_role
@@ -32,10 +30,11 @@ def shown_of(session: Session, sale: Sale) -> Sale:
     payouts = {link.id for link in sale.links if link.kind == "payout"}
     statement = visible_payouts(session).where(col(Payout.id).in_(payouts))
     hidden = payouts - {payout.id for payout in session.exec(statement)}
-    shown = (link for link in sale.links if not _tells_of(link, hidden))
+    hidden |= {link.id for link in sale.links if _cause(link) in hidden}
+    shown = (link for link in sale.links if hidden.isdisjoint((link.id, link.facts.get("subject"))))
     return Sale(sale.contract_id, tuple(shown))
 
 
-def _tells_of(link: Link, payouts: Collection[str]) -> bool:
-    cause = str(link.facts.get("cause", "")).partition(":")[0]
-    return not {link.id, cause, link.facts.get("subject")}.isdisjoint(payouts)
+def _cause(link: Link) -> str:
+    """The id that caused a transfer of the ledger."""
+    return str(link.facts.get("cause", "")).partition(":")[0]
