@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine, text
@@ -12,16 +11,8 @@ from app.billing.checking import problems
 from app.billing.triggers import BILLING_TRIGGERS
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
-from app.kernel.clock import SetClock
 from tests.billing.season import Season
 from tests.billing.till import Till
-from tests.listings.examples import price
-
-INCLUDED = {
-    "model": "included",
-    "units": 2,
-    "then": {"model": "per_unit", "unit_price": price("1.00")},
-}
 
 
 def found(installation: Installation) -> list[str]:
@@ -42,36 +33,6 @@ def break_rows(engine: Engine, statement: str) -> None:
                 on = f" ON {table}" if engine.dialect.name == "postgresql" else ""
                 connection.execute(text(f"DROP TRIGGER {words[2]}{on}"))
         assert connection.execute(text(statement)).rowcount, "nothing was broken"
-
-
-@pytest.fixture
-def used(season: Season) -> Season:
-    """Two months of a contract, of which the first is closed, and one that has ended."""
-    living, ended = season.sign(), season.sign(INCLUDED)
-    season.use(living, "2026-11-03 09:00:00", 5)
-    season.use(ended, "2026-11-03 09:00:00", 5)
-    season.use(living, "2026-12-03 09:00:00", 3)
-    season.set_clock("2026-12-01 00:00:00")
-    season.close("2026-11")
-    season.end(ended)
-    season.work()
-    return season
-
-
-@pytest.fixture
-def sold(till: Till, clock: SetClock) -> Till:
-    """One sale that is paid and paid out, one that is paid in part, one that is open."""
-    till.onboard()
-    till.paid()
-    clock.advance(timedelta(days=7))
-    till.work()
-    payment_id = till.pay(till.invoice(), amount={"amount_minor": 10_00, "currency": "CNY"})
-    till.work()
-    till.complete(payment_id)
-    till.deliver()
-    till.work()
-    till.invoice(7)
-    return till
 
 
 def test_books_of_use_have_no_problems(used: Season) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
+from app.audit.recording import record
 from app.billing.ledger.accounts import Account, normal_side
 from app.billing.ledger.models import LedgerPosting, LedgerTransfer, TransferKind
 from app.billing.ledger.posting_rules import Posting, Postings
@@ -37,7 +38,26 @@ def post(
         return _earlier(session, cause, postings)
     session.add_all(_row(transfer_id, at, posting) for at, posting in enumerate(postings))
     session.flush()
+    record(
+        session,
+        "transfer:posted",
+        transfer_id,
+        cause=cause,
+        transfer_kind=kind.value,
+        postings=[told_posting(posting) for posting in postings],
+    )
     return TransferId(transfer_id)
+
+
+def told_posting(posting: Posting) -> dict[str, Any]:
+    """A posting as the audit leaf of its transfer tells it."""
+    return {
+        "debit": posting.debit,
+        "credit": posting.credit,
+        "amount_minor": posting.amount.minor,
+        "currency": posting.amount.currency,
+        "kind": posting.kind.value,
+    }
 
 
 def postings_of(session: Session, transfer_id: str) -> Postings:
