@@ -33,12 +33,13 @@ def follow_payment(installation: Installation, payment_id: str, hint: str | None
     """Look up a payment and settle it by what the processor says; often is as good as once.
 
     `hint` is an intent that an event spoke of: the page names it only when it has succeeded.
+    One that has succeeded is looked up for its fee, and for a dispute or refund of its money.
     Raises `Outage` when the page is not known to us yet: `payment.start` is about to write it.
     """
     with installation.transaction(ACTOR, writes=False) as session:
         payment = get_or_refuse(session, Payment, payment_id)
     if payment.state not in UNSETTLED:
-        if payment.state is PaymentState.SUCCEEDED and payment.fee_minor is None:
+        if payment.state is PaymentState.SUCCEEDED:
             _settle(installation, payment, _standing(installation, payment.payment_intent))
         return
     if payment.checkout_session is None:

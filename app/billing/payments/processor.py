@@ -87,6 +87,14 @@ class PaymentState(StrEnum):
     CANCELED = "canceled"
 
 
+class TakenBack(StrEnum):
+    """How money that had come is not ours any more, or may not stay."""
+
+    DISPUTED = "disputed"
+    REFUNDED = "refunded"
+    """In whole or in part."""
+
+
 class CheckoutState(StrEnum):
     """How far a checkout page is."""
 
@@ -147,6 +155,7 @@ class PaymentStanding:
     failure_code: str | None
     """Why the last attempt did not succeed."""
     created_at: datetime
+    taken_back: TakenBack | None = None
 
 
 @dataclass(frozen=True, slots=True)

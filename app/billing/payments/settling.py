@@ -22,7 +22,7 @@ from app.billing.payments.moving import move_payment
 from app.billing.payments.processor import PaymentStanding
 from app.billing.payments.processor import PaymentState as AtProcessor
 from app.billing.payments.states import UNSETTLED, PaymentState
-from app.billing.payouts.holding import hold_share
+from app.billing.payouts.holding import freeze_payout, hold_share
 from app.db.locks import get_or_refuse
 from app.db.session import now
 from app.kernel.money import Money
@@ -39,6 +39,7 @@ def settle_payment(session: Session, payment_id: str, standing: PaymentStanding)
         _follow(session, payment, invoice, standing)
     if payment.state is PaymentState.SUCCEEDED:
         _post_fee(session, payment, standing)
+        _note_taken_back(session, payment, standing)
     session.flush()
     return payment
 
@@ -155,3 +156,19 @@ def _post_fee(session: Session, payment: Payment, standing: PaymentStanding) -> 
         invoice_id=payment.invoice_id,
         balance_transaction=standing.balance_transaction,
     )
+
+
+def _note_taken_back(session: Session, payment: Payment, standing: PaymentStanding) -> None:
+    """Money that is disputed or refunded is not paid out; what else follows, a person decides."""
+    if (how := standing.taken_back) is None:
+        return
+    record(
+        session,
+        f"payment:{how.value}",
+        payment.id,
+        organisations=(payment.buyer_id, payment.provider_id),
+        dedupe_key=f"payment:{how.value}:{payment.id}",
+        invoice_id=payment.invoice_id,
+        charge=standing.charge,
+    )
+    freeze_payout(session, payment.id, how.value)

@@ -21,6 +21,7 @@ from app.billing.payments.processor import (
     ProcessorRefused,
     ProcessorUnknown,
     RefundMade,
+    TakenBack,
     TransferMade,
 )
 from app.kernel.money import Money, MoneyError, currency_of
@@ -115,7 +116,15 @@ def read_payment(intent: stripe.PaymentIntent) -> PaymentStanding:
         balance_transaction=booked.id if booked else None,
         failure_code=failure.code if failure else None,
         created_at=moment(intent.created),
+        taken_back=None if charge is None or isinstance(charge, str) else taken_back(charge),
     )
+
+
+def taken_back(charge: stripe.Charge) -> TakenBack | None:
+    """Whether the buyer's bank or we ourselves have taken a charge back."""
+    if charge.disputed:
+        return TakenBack.DISPUTED
+    return TakenBack.REFUNDED if charge.amount_refunded else None
 
 
 def payment_state(status: str) -> PaymentState:

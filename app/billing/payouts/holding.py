@@ -12,7 +12,7 @@ from app.audit.recording import record
 from app.billing.errors import StepRefused
 from app.billing.payments.models import Payment
 from app.billing.payouts.models import Payout, PayoutAccount
-from app.billing.payouts.states import PayoutState, check_move
+from app.billing.payouts.states import FREEZABLE, PayoutState, check_move
 from app.billing.queries import access_payout
 from app.db.installation import Installation, installation_of
 from app.db.session import actor_of, now
@@ -87,16 +87,40 @@ def release_due(installation: Installation) -> None:
             enqueue(session, SEND, dedupe_key=f"{SEND}:{payout_id}:{slot}", payout_id=payout_id)
 
 
+def freeze_payout(session: Session, payment_id: str, reason: str) -> None:
+    """Keep back the payout of a payment whose money was taken back, unless an admin let it go.
+
+    One that is sent, or on its way, stays as it is: the money is gone.
+    """
+    payout = session.exec(
+        select(Payout)
+        .where(Payout.payment_id == payment_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if payout is None or payout.released_at is not None or payout.state not in FREEZABLE:
+        return
+    payout.failure = f"The buyer's payment is {reason}."
+    move_payout(session, payout, PayoutState.FROZEN, reason=reason)
+
+
 def retry_payout(session: Session, payout_id: str) -> Payout:
-    """Make a payout that the processor refused due again, as another attempt."""
+    """Make a payout that the processor refused due again, as another attempt.
+
+    An admin also releases one that is frozen, and with that answers for it.
+    """
     payout = access_payout(session, payout_id, lock=True)
     actor = actor_of(session)
-    if actor.organisation_id != payout.provider_id and not is_admin(actor):
-        raise NotAllowed("Only the provider or the administrator tries a payout again.")
-    if payout.state is not PayoutState.FAILED:
+    frozen = payout.state is PayoutState.FROZEN
+    if not is_admin(actor) and (frozen or actor.organisation_id != payout.provider_id):
+        who = "the administrator" if frozen else "the provider or the administrator"
+        raise NotAllowed(f"Only {who} tries this payout again.")
+    if payout.state not in (PayoutState.FAILED, PayoutState.FROZEN):
         raise StepRefused(
             f"A payout that is {payout.state.value} is not retried.", state=payout.state.value
         )
+    if frozen:
+        payout.released_at = now(session)
     payout.attempt += 1
     payout.sending_at = None
     move_payout(session, payout, PayoutState.DUE)

@@ -73,6 +73,8 @@ class Payout(SQLModel, table=True):
     sending_at: datetime | None = moment_field(nullable=True)
     transfer: str | None = text_field(REFERENCE_CHARS, nullable=True, unique=True)
     paid_at: datetime | None = moment_field(nullable=True)
+    # When an admin let it go although the buyer's money is disputed or refunded.
+    released_at: datetime | None = moment_field(nullable=True)
     failure: str | None = text_field(500, nullable=True)
 
     @property

@@ -103,7 +103,7 @@ def retry(
     installation: NamedDependency[Installation],
     payout_id: FromPath[str],
 ) -> PayoutView:
-    """Try a payout again that the processor has refused."""
+    """Try a payout again that the processor has refused; an admin also releases a frozen one."""
     payout = retry_payout(session, payout_id)
     return payout_view(payout, sandbox=installation.settings.stripe_sandbox)
 

@@ -22,10 +22,11 @@ from app.billing.payments.processor import (
     TransferMade,
     TransferOrder,
 )
+from app.billing.payments.settling import settle_payment
 from app.billing.payments.stripe_processor import processor_of
 from app.billing.payouts.holding import SEND, move_payout, release_if_due
 from app.billing.payouts.models import Payout, PayoutAccount
-from app.billing.payouts.states import PayoutState
+from app.billing.payouts.states import FREEZABLE, PayoutState
 from app.db.installation import Installation
 from app.db.locks import get_or_refuse
 from app.db.session import now
@@ -50,6 +51,8 @@ def send_payout(installation: Installation, payout_id: str) -> None:
     Raises the processor's outages: the same transfer is asked for again. A refusal fails it.
     """
     processor = processor_of(installation.settings)
+    if _is_taken_back(installation, processor, payout_id):
+        return
     with installation.transaction(ACTOR) as session:
         intent = _intend(session, payout_id)
     if intent is None:
@@ -63,6 +66,22 @@ def send_payout(installation: Installation, payout_id: str) -> None:
         return
     with installation.transaction(ACTOR) as session:
         _note_transfer(session, payout_id, made)
+
+
+def _is_taken_back(installation: Installation, processor: Processor, payout_id: str) -> bool:
+    """Freeze a payout whose payment is disputed or refunded: no webhook may have told of it."""
+    with installation.transaction(ACTOR, writes=False) as session:
+        payout = get_or_refuse(session, Payout, payout_id)
+        payment = session.get_one(Payment, payout.payment_id)
+    if payout.state not in FREEZABLE or payout.released_at is not None:
+        return False
+    assert payment.payment_intent is not None, "what was paid has an intent"
+    standing = processor.look_up_payment(payment.payment_intent)
+    if standing.taken_back is None:
+        return False
+    with installation.transaction(ACTOR) as session:
+        settle_payment(session, payment.id, standing)
+    return True
 
 
 def _intend(session: Session, payout_id: str) -> _Intent | None:

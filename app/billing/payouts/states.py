@@ -16,17 +16,24 @@ class PayoutState(StrEnum):
     SENDING = "sending"
     PAID = "paid"
     FAILED = "failed"
+    FROZEN = "frozen"
 
 
 NEXT: Mapping[PayoutState, frozenset[PayoutState]] = {
     # Held until the holding period is over, due until the provider has an account and the money.
-    PayoutState.HELD: frozenset({PayoutState.DUE}),
-    PayoutState.DUE: frozenset({PayoutState.SENDING}),
+    PayoutState.HELD: frozenset({PayoutState.DUE, PayoutState.FROZEN}),
+    PayoutState.DUE: frozenset({PayoutState.SENDING, PayoutState.FROZEN}),
     # Sending until the processor has said yes or no; silence is neither.
     PayoutState.SENDING: frozenset({PayoutState.PAID, PayoutState.FAILED}),
     PayoutState.PAID: frozenset(),
-    PayoutState.FAILED: frozenset({PayoutState.DUE}),
+    PayoutState.FAILED: frozenset({PayoutState.DUE, PayoutState.FROZEN}),
+    # The buyer's money is disputed, or went back: an admin decides what the provider still gets.
+    PayoutState.FROZEN: frozenset({PayoutState.DUE}),
 }
+
+
+FREEZABLE = frozenset(state for state, following in NEXT.items() if PayoutState.FROZEN in following)
+"""States in which nothing has been sent yet."""
 
 
 def check_move(here: PayoutState, there: PayoutState) -> None:

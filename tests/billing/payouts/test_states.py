@@ -15,6 +15,10 @@ ALLOWED = {
     ("sending", "paid"),
     ("sending", "failed"),
     ("failed", "due"),
+    ("held", "frozen"),
+    ("due", "frozen"),
+    ("failed", "frozen"),
+    ("frozen", "due"),
 }
 
 
