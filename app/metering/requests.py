@@ -38,8 +38,13 @@ class DataRequest:
 
     def fingerprint(self) -> str:
         """What makes two requests the same request: method, path and query."""
-        head = b"%s %s?%s" % (self.method.encode("ascii"), self.raw_path, self.query)
-        return hashlib.sha256(head).hexdigest()
+        return _fingerprint(self.method, self.raw_path, self.query)
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(method: str, raw_path: bytes, query: bytes) -> str:
+    head = b"%s %s?%s" % (method.encode("ascii"), raw_path, query)
+    return hashlib.sha256(head).hexdigest()
 
 
 def read_request(scope: Mapping[str, Any]) -> DataRequest:

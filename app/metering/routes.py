@@ -22,6 +22,7 @@ from app.http.paging import DEFAULT_LIMIT, MAX_LIMIT
 from app.http.schemas import Page
 from app.kernel.actor import Actor
 from app.kernel.clock import day_after, day_start, epoch_us
+from app.kernel.refusals import RowNotFound
 from app.metering.queries import (
     Grouping,
     UsageFilter,
@@ -69,7 +70,13 @@ def get_usage(
     return UsageView(group_by=group_by.value, items=[sum_view(one) for one in found])
 
 
-@get("/api/v1/usage/windows", sync_to_thread=True, guards=[READ], tags=TAGS)
+@get(
+    "/api/v1/usage/windows",
+    sync_to_thread=True,
+    guards=[READ],
+    tags=TAGS,
+    opt={"documented": Documented(refuses=(RowNotFound,))},
+)
 def get_windows(
     contract_id: FromQuery[str],
     actor: NamedDependency[Actor],
