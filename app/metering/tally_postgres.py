@@ -167,6 +167,8 @@ _UNKNOWN: tuple[type[BaseException], ...] = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.InterfaceError,
+    # asyncpg's word for a connection whose farewell it has read, but not yet that it is closed.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

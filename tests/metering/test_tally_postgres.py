@@ -124,6 +124,39 @@ def test_a_backend_that_is_terminated_at_work_does_not_lose_the_batch(
     assert numbers(granted) == [1]
 
 
+def end_backends(installation: Installation) -> None:
+    """End every connection of a tally, and wait until the server has told them so."""
+    with installation.usage.begin() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'zhigu-tally' AND datname = current_database()"
+        )
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_connection_that_was_ended_while_idle_is_replaced(
+    granted: Installation, turns: int
+) -> None:
+    async def run() -> None:
+        driver = PostgresDriver(granted.settings.usage_url)
+        await driver.begin()
+        assert await driver.find_key("grt_one", "0" * 64) is None
+        end_backends(granted)
+        # The loop may have read the farewell and not yet that the connection is closed.
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert await driver.find_key("grt_one", "0" * 64) is None
+        assert [answer.number for answer in await driver.settle(Batch((call_on(),)))] == [1]
+        end_backends(granted)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert [answer.number for answer in await driver.settle(Batch((call_on(),)))] == [2]
+        await driver.close()
+
+    asyncio.run(run())
+    assert numbers(granted) == [1, 2]
+
+
 def test_commits_are_durable_even_where_the_server_would_not_wait(granted: Installation) -> None:
     with granted.usage.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         database = make_url(granted.settings.usage_url).database
