@@ -21,8 +21,10 @@ from app.billing.schemas import PeriodView, PreviewView, period_view, preview_vi
 from app.db.installation import Installation
 from app.db.locks import get_or_refuse
 from app.db.session import now
+from app.http.documented import Documented
 from app.http.guarding import needs
 from app.kernel.actor import Actor
+from app.kernel.refusals import RowNotFound
 
 TAGS = ["Billing"]
 READ, ADMIN = needs("billing:read"), needs("admin")
@@ -49,7 +51,13 @@ def show_period(session: NamedDependency[Session], period: FromPath[str]) -> Per
     return period_view(get_or_refuse(session, PeriodClosing, str(parse_period(period))))
 
 
-@get("/api/v1/billing/preview", sync_to_thread=True, guards=[READ], tags=TAGS)
+@get(
+    "/api/v1/billing/preview",
+    sync_to_thread=True,
+    guards=[READ],
+    tags=TAGS,
+    opt={"documented": Documented(refuses=(RowNotFound,))},
+)
 def preview(
     session: NamedDependency[Session],
     installation: NamedDependency[Installation],

@@ -71,6 +71,11 @@ class Operation:
         """Whether it can be told which edit is meant."""
         return any(parameter["name"] == "If-Match" for parameter in self.parameters)
 
+    @property
+    def sets_headers(self) -> bool:
+        """Whether its handler makes the response itself: then an edited row comes with its tag."""
+        return self.handler.parsed_fn_signature.return_type.is_subclass_of(Response)
+
     def samples(self) -> Iterator[Sample]:
         """Every body that has a type."""
         yield from (*self.told.takes.values(), *self.told.gives.values())
@@ -110,7 +115,9 @@ def describe_api(
     paths: dict[str, Any] = {}
     for one in operations:
         path = paths.setdefault(one.path, {})
-        path[one.method.lower()] = _described(one, shapes, has_etag=one.answer in edited)
+        path[one.method.lower()] = _described(
+            one, shapes, has_etag=one.sets_headers and one.answer in edited
+        )
     document = {
         **schema,
         "paths": {**paths, **parts.foreign_paths},

@@ -9,10 +9,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from sqlmodel import Session
 
+from app.audit.errors import NotYetSealed
 from app.audit.queries import leaf_numbered, prove_consistency, prove_inclusion, trail
 from app.audit.verifying import encoded
 from app.contracts.queries import access_contract
 from app.db.installation import Installation
+from app.http.documented import Documented
 from app.http.guarding import needs
 from app.http.schemas import Page
 from app.kernel.actor import Actor
@@ -30,6 +32,7 @@ from app.reports.seeing import may_see_leaf, shown_of
 
 TAGS = ["Audit"]
 READS = needs("audit:read", "contracts:read", "admin")
+ABOUT_TREES = {"documented": Documented(refuses=(RowNotFound, NotYetSealed))}
 
 
 @get("/api/v1/inspect/{any_id:str}", sync_to_thread=True, tags=TAGS, guards=[READS])
@@ -78,7 +81,7 @@ def get_trail(
     return Page(items=[leaf_view(leaf) for leaf in leaves])
 
 
-@get("/audit/proof", sync_to_thread=True, tags=TAGS, guards=[READS])
+@get("/audit/proof", sync_to_thread=True, tags=TAGS, guards=[READS], opt=ABOUT_TREES)
 def get_proof(
     index: FromQuery[int], size: FromQuery[int], session: NamedDependency[Session]
 ) -> InclusionView:
@@ -87,7 +90,7 @@ def get_proof(
     return InclusionView(index=index, size=size, proof=encoded(proof))
 
 
-@get("/audit/consistency", sync_to_thread=True, tags=TAGS, guards=[READS])
+@get("/audit/consistency", sync_to_thread=True, tags=TAGS, guards=[READS], opt=ABOUT_TREES)
 def get_consistency(
     from_size: Annotated[int, QueryParameter(name="from")],
     to_size: Annotated[int, QueryParameter(name="to")],

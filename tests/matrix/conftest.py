@@ -16,15 +16,18 @@ from litestar.testing import TestClient
 from sqlalchemy import Engine
 
 from app import db as app_db
-from app import wiring
 from app.accounts.oauth.liveness import AccountAuthenticator
 from app.db.installation import Installation, open_installation
 from app.kernel.clock import SetClock
 from app.kernel.sealing import MasterKeys
-from app.main import create_app
+from app.main import create_product
 from app.settings import Settings
 from tests.conftest import ENGINES, START, Api, Databases, KnownActors
+from tests.matrix.answers import is_as_documented
 from tests.matrix.world import World
+
+FOREVER = 2**40
+"""When the tests' tokens lapse, in Unix seconds."""
 
 
 @pytest.fixture
@@ -77,10 +80,11 @@ def configured(installation: Installation) -> Installation:
 
 @contextmanager
 def open_api(installation: Installation) -> Iterator[Api]:
-    """The whole application behind a test client."""
+    """The whole product, gateway and all, behind a client that holds it to its document."""
     actors = KnownActors(AccountAuthenticator(installation))
-    app = create_app(installation, actors, wiring.ROUTERS)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    product = create_product(installation, actors, lambda token: (actors.actor_of(token), FOREVER))
+    with TestClient(product, raise_server_exceptions=False) as client:
+        client.event_hooks = {"response": [is_as_documented]}
         yield Api(client, actors)
 
 

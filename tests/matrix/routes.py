@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.utils.sync import AsyncCallable
@@ -22,6 +22,7 @@ from app.kernel.clock import SystemClock
 from app.kernel.refusals import NotSignedIn
 from app.kernel.sealing import MasterKeys
 from app.main import create_app
+from app.metering.describing import GATEWAY_PATHS
 from app.settings import Settings
 
 # Litestar's own handlers: the answer to OPTIONS, and the pages around the document.
@@ -39,6 +40,7 @@ class Operation:
     path_parameters: Mapping[str, type]
     body: Any
     options: Mapping[str, Any]
+    answer: Any = None
 
     @property
     def name(self) -> str:
@@ -63,7 +65,21 @@ def operations() -> Mapping[str, Operation]:
     app = create_app(
         open_installation(settings, SystemClock(), keys), NobodyKnown(), wiring.ROUTERS
     )
-    return {operation.name: operation for operation in operations_of(app)}
+    every = (*operations_of(app), *operations_of_gateway())
+    return {operation.name: operation for operation in every}
+
+
+def operations_of_gateway() -> Iterator[Operation]:
+    """What the gateway answers: it stands before the router, and describes itself."""
+    for path, item in GATEWAY_PATHS.items():
+        for method, described in item.items():
+            asked = [scope for one in described["security"] for scope in one["oauth2"]]
+            in_path = dict.fromkeys(re.findall(r"\{(\w+)\}", path), str)
+            if "path" in in_path:
+                in_path["path"] = Path
+            # It reads its query by its own grammar, and looks for a contract before.
+            options = {"own_query": True}
+            yield Operation(method.upper(), path, frozenset(asked), True, in_path, None, options)
 
 
 def operations_of(app: Litestar) -> Iterator[Operation]:
@@ -88,6 +104,7 @@ def operations_of(app: Litestar) -> Iterator[Operation]:
                     parameters,
                     _json_body(handler),
                     handler.opt,
+                    _answer(handler),
                 )
 
 
@@ -120,3 +137,11 @@ def _json_body(handler: HTTPRouteHandler) -> Any:
     if field is None or handler.resolve_data_dto() is None:
         return None
     return field.annotation
+
+
+def _answer(handler: HTTPRouteHandler) -> Any:
+    """The struct, or list of them, that it answers; None for what has no type."""
+    field = handler.parsed_fn_signature.return_type
+    if field.is_subclass_of(Response):
+        field = field.inner_types[0]
+    return None if field.annotation in (bytes, str) else field.annotation

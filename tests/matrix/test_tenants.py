@@ -6,6 +6,7 @@ and plain garbage get the same answer, and nothing changes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -126,6 +127,25 @@ def test_an_id_in_a_query_finds_nothing_foreign(world: World) -> None:
             )
             assert foreign.status_code == missing.status_code, label
             assert without_request_id(foreign) == without_request_id(missing), label
+
+
+def test_data_are_for_the_buyer_alone(busy_world: World) -> None:
+    listed, draft = (busy_world.sale.ids[name]["slug"] for name in ("listed", "draft"))
+    until = time.monotonic() + 10
+    while busy_world.callers["buyer"].get(f"/data/{listed}/rows").status_code != 200:
+        assert time.monotonic() < until, "the gateway has not heard of the contract"
+        time.sleep(0.05)
+    for viewpoint in VIEWPOINTS:
+        caller = busy_world.callers[viewpoint]
+        answer = caller.get(f"/data/{listed}/rows")
+        if viewpoint == "buyer":
+            assert answer.json()["items"], viewpoint
+            continue
+        expected = (401, "not-signed-in") if viewpoint == "anonymous" else (403, "no-grant")
+        found = problem(answer, viewpoint)
+        assert (found["status"], found["type"].rpartition(":")[2]) == expected, viewpoint
+        if viewpoint != "anonymous":
+            assert problem(caller.get(f"/data/{draft}/rows"), viewpoint)["status"] == 404
 
 
 def test_an_id_in_a_body_finds_nothing_foreign(world: World) -> None:
