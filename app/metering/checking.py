@@ -7,14 +7,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.metering.grants import compiled_from, frame_at
 from app.metering.segments import segment_root
 from app.metering.tables import (
     grant_state,
     grant_terms,
     usage_event,
+    usage_key,
     usage_period,
     usage_segment,
     usage_window,
+)
+
+BATCH = 500
+_TERMS_OF_EVENT = sa.and_(
+    grant_terms.c.grant_id == usage_event.c.grant_id, grant_terms.c.epoch == usage_event.c.epoch
 )
 
 
@@ -24,8 +31,8 @@ def problems(connection: sa.Connection) -> Iterator[str]:
     `connection` is a reading `usage_transaction`: it sees a busy store at one moment.
     """
     yield from _orphans(connection)
-    grants = connection.execute(sa.select(grant_state).order_by(grant_state.c.grant_id)).all()
-    for grant in grants:
+    grants = sa.select(grant_state).order_by(grant_state.c.grant_id)
+    for grant in connection.execute(grants.execution_options(yield_per=BATCH)):
         yield from _counter_problems(connection, grant.grant_id)
         yield from _number_problems(connection, grant)
         yield from _segment_problems(connection, grant)
@@ -33,17 +40,28 @@ def problems(connection: sa.Connection) -> Iterator[str]:
 
 
 def _orphans(connection: sa.Connection) -> Iterator[str]:
-    terms = sa.and_(
-        grant_terms.c.grant_id == usage_event.c.grant_id, grant_terms.c.epoch == usage_event.c.epoch
-    )
     lost = connection.execute(
         sa.select(usage_event.c.event_id)
-        .outerjoin(grant_terms, terms)
+        .outerjoin(grant_terms, _TERMS_OF_EVENT)
         .where(grant_terms.c.grant_id.is_(None))
         .limit(1)
     ).scalar_one_or_none()
     if lost is not None:
         yield f"A2: event {lost} was settled under terms that are not here"
+    event = sa.and_(
+        usage_event.c.grant_id == usage_key.c.grant_id,
+        usage_event.c.number == usage_key.c.number,
+        usage_event.c.event_id == usage_key.c.event_id,
+        usage_event.c.kind == "posted",
+    )
+    idle = connection.execute(
+        sa.select(usage_key.c.grant_id, usage_key.c.event_id)
+        .outerjoin(usage_event, event)
+        .where(usage_event.c.grant_id.is_(None))
+        .limit(1)
+    ).one_or_none()
+    if idle is not None:
+        yield f"M1: a key of {idle.grant_id} names event {idle.event_id}, which was not posted"
 
 
 def _counter_problems(connection: sa.Connection, grant_id: str) -> Iterator[str]:
@@ -53,18 +71,15 @@ def _counter_problems(connection: sa.Connection, grant_id: str) -> Iterator[str]
         .order_by(usage_window.c.meter, usage_window.c.kind, usage_window.c.starts_at_us)
     ).all()
     for window in windows:
-        used = connection.execute(
-            sa.select(sa.func.coalesce(sa.func.sum(usage_event.c.units), 0)).where(
-                *_standing(grant_id, window.meter),
-                usage_event.c.settled_at_us >= window.starts_at_us,
-                usage_event.c.settled_at_us < window.ends_at_us,
-            )
-        ).scalar_one()
+        counted = connection.execute(_counted(window)).one()
+        used, last = counted.units, counted.last
         name = f"{window.meter}/{window.kind}/{window.starts_at_us} of {grant_id}"
         if used != window.used_units:
             yield f"M1: window {name} says {window.used_units} units used, its events {used}"
         elif window.limit_units is not None and window.used_units > window.limit_units:
             yield f"M1: window {name} is over its limit of {window.limit_units}"
+        elif last is not None and not _is_limited_as_signed(connection, window, last):
+            yield f"M1: window {name} has another limit than its terms"
     uncounted = connection.execute(
         sa.select(usage_event.c.event_id)
         .where(usage_event.c.grant_id == grant_id, usage_event.c.kind == "posted")
@@ -82,16 +97,39 @@ def _counter_problems(connection: sa.Connection, grant_id: str) -> Iterator[str]
         yield f"M1: event {uncounted} is counted in no window of {grant_id}"
 
 
-def _standing(grant_id: str, meter: str) -> tuple[sa.ColumnElement[bool], ...]:
-    """The conditions for posted events of a meter that were not taken back."""
+def _counted(window: sa.Row[Any]) -> sa.Select[Any]:
+    """Units of the window's posted events that were not taken back, and the last one's number."""
     void = usage_event.alias("void")
-    return (
-        usage_event.c.grant_id == grant_id,
-        usage_event.c.meter == meter,
+    taken_back = sa.exists().where(
+        void.c.grant_id == usage_event.c.grant_id, void.c.voids == usage_event.c.number
+    )
+    units = sa.case((taken_back, 0), else_=usage_event.c.units)
+    return sa.select(
+        sa.func.coalesce(sa.func.sum(units), 0).label("units"),
+        sa.func.max(usage_event.c.number).label("last"),
+    ).where(
+        usage_event.c.grant_id == window.grant_id,
+        usage_event.c.meter == window.meter,
         usage_event.c.kind == "posted",
-        ~sa.exists().where(
-            void.c.grant_id == usage_event.c.grant_id, void.c.voids == usage_event.c.number
-        ),
+        usage_event.c.settled_at_us >= window.starts_at_us,
+        usage_event.c.settled_at_us < window.ends_at_us,
+    )
+
+
+def _is_limited_as_signed(connection: sa.Connection, window: sa.Row[Any], last: int) -> bool:
+    """Whether the window's limit is that of the terms which admitted its last event."""
+    event = connection.execute(
+        sa.select(usage_event.c.settled_at_us, grant_terms.c.compiled)
+        .join(grant_terms, _TERMS_OF_EVENT)
+        .where(usage_event.c.grant_id == window.grant_id, usage_event.c.number == last)
+    ).one_or_none()
+    if event is None:  # `_orphans` names it
+        return True
+    frame = frame_at(compiled_from(event.compiled), event.settled_at_us)
+    return all(
+        counter.limit_units == window.limit_units
+        for counter in frame.counters
+        if counter.key.kind == window.kind
     )
 
 
@@ -184,6 +222,9 @@ def _period_problems(connection: sa.Connection, grant: sa.Row[Any]) -> Iterator[
             yield f"A2: {name} should begin at event {closed_to + 1}"
             return
         closed_to = period.last_number
+        if closed_to > grant.last_number:
+            yield f"A2: {name} goes to event {closed_to}, the last is {grant.last_number}"
+            return
         stray = connection.execute(
             sa.select(usage_event.c.event_id)
             .where(

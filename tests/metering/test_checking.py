@@ -26,7 +26,7 @@ def busy(installation: Installation) -> Installation:
     with installation.usage_transaction() as connection:
         close_range(connection, "grt_one", LATER_US)
     take_back(installation, first.event_id, LATER_US)
-    settle(installation, call_on(grant, LATER_US, event_id="evt_5"))
+    settle(installation, call_on(grant, LATER_US, event_id="evt_5", key_sha256="a" * 64))
     seal_due(installation)
     return installation
 
@@ -62,6 +62,13 @@ def test_a_store_that_was_only_used_has_no_problems(busy: Installation) -> None:
         ("UPDATE usage_event SET status = 201 WHERE number = 2", "A2: segment 1–3 of grt_one is"),
         ("DELETE FROM usage_segment WHERE first_number = 1", "A2: segment 4–5 of grt_one should"),
         ("DELETE FROM usage_segment WHERE first_number = 4", "A2: grt_one is sealed to 3"),
+        ("UPDATE usage_window SET limit_units = 11", "M1: window call/contract/"),
+        ("UPDATE usage_window SET limit_units = NULL", "M1: window call/contract/"),
+        ("DELETE FROM grant_terms WHERE grant_id = 'grt_one'", "A2: event evt_"),
+        ("UPDATE usage_event SET grant_id = 'grt_x' WHERE number = 5", "A2: event evt_5 was"),
+        ("UPDATE usage_key SET event_id = 'evt_x'", "M1: a key of grt_one names event evt_x"),
+        ("UPDATE usage_key SET number = 3", "M1: a key of grt_one names event evt_5"),
+        ("UPDATE usage_period SET last_number = 9", "A2: the period of grt_one until "),
         ("UPDATE usage_period SET first_number = 2", "A2: the period of grt_one until "),
         ("UPDATE usage_period SET last_number = 2", "A2: event evt_3 is on the wrong side of"),
         ("UPDATE usage_period SET last_number = 4", "A2: event evt_void_evt_1 is on the wrong"),
