@@ -93,7 +93,8 @@ def billed_contract(
         terms_sha256=contract.terms_sha256,
         parties={side: document[side] for side in ("provider", "buyer")},
         prices=signed_prices(document),
-        first_period=period_of(max(contract.starts_at, contract.activated_at)),
+        first_period=_first_period(contract),
+        never_began=_never_began(contract),
     )
 
 
@@ -111,17 +112,20 @@ def signed_prices(document: Mapping[str, Any]) -> SignedPrices:
     )
 
 
-def grants_with_open_use(connection: sa.Connection, grant_ids: Iterable[str]) -> frozenset[str]:
-    """Those of the grants that have events which no closed period holds."""
+def grants_with_open_use(
+    connection: sa.Connection, grant_ids: Iterable[str], *, or_live: bool = False
+) -> frozenset[str]:
+    """Those of the grants that have events which no closed period holds; `or_live`, or may yet."""
     closed = (
         sa.select(sa.func.max(usage_period.c.last_number))
         .where(usage_period.c.grant_id == grant_state.c.grant_id)
         .scalar_subquery()
     )
+    open_use = grant_state.c.last_number > sa.func.coalesce(closed, 0)
     rows = connection.execute(
         sa.select(grant_state.c.grant_id).where(
             grant_state.c.grant_id.in_(list(grant_ids)),
-            grant_state.c.last_number > sa.func.coalesce(closed, 0),
+            sa.or_(open_use, grant_state.c.live) if or_live else open_use,
         )
     )
     return frozenset(str(row.grant_id) for row in rows)
@@ -141,5 +145,15 @@ def _last_period(contract: Contract) -> Period | None:
     if contract.state in LIVING:
         return None
     ended_at: datetime = contract.ended_at or contract.ends_at
-    first = period_of(max(contract.starts_at, contract.activated_at))
-    return max(first, period_of(ended_at - INSTANT))
+    return max(_first_period(contract), period_of(ended_at - INSTANT))
+
+
+def _first_period(contract: Contract) -> Period:
+    """The month in which what is due at signing is due: that of its first day, if it came so far"""
+    if _never_began(contract):
+        return period_of(contract.activated_at)
+    return period_of(max(contract.starts_at, contract.activated_at))
+
+
+def _never_began(contract: Contract) -> bool:
+    return contract.ended_at is not None and contract.ended_at <= contract.starts_at

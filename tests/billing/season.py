@@ -133,6 +133,9 @@ class Season:
         with self.session() as session:
             return {b.account: b.balance.minor for b in account_balances(session)}
 
+    def usage(self) -> Any:
+        return self.installation.usage_transaction(writes=False)
+
     def session(self) -> Any:
         return self.installation.transaction(OPERATOR, writes=False)
 

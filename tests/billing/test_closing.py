@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.billing.checking import problems
 from app.billing.closing import close_contract, close_period
 from app.billing.errors import PeriodOpen
 from app.contracts.ending import expire_contracts
@@ -212,6 +213,29 @@ def test_a_contract_without_use_or_fixed_price_has_no_invoice(season: Season) ->
     season.end(deal)
     season.work()
     assert season.invoices() == []
+
+
+def test_a_contract_that_ends_before_its_first_day_owes_only_what_was_due_at_signing(
+    season: Season,
+) -> None:
+    """Either side may end it at once: no month that it never lived is billed its minimum."""
+    deal = season.sign(
+        {"model": "fixed", "amount": amount(300_00)},
+        {"model": "per_unit", "unit_price": price("1.00")},
+        {"model": "minimum", "amount": amount(50_00)},
+        starts_on="2027-01-01",
+        ends_on="2027-06-30",
+    )
+    season.set_clock("2026-12-10 00:00:00")
+    season.close("2026-11")
+    season.end(deal)
+    season.work()
+    assert season.invoices() == [("2026-11", deal.contract_id, 300_00)]
+    season.set_clock("2027-02-01 00:00:00")
+    season.close("2027-01")
+    assert season.invoices() == [("2026-11", deal.contract_id, 300_00)]
+    with season.session() as session, season.usage() as usage:
+        assert list(problems(session, usage)) == []
 
 
 def test_what_is_due_at_signing_and_each_month_is_due_without_use(season: Season) -> None:

@@ -73,7 +73,7 @@ def _price(session: Session, month: ContractMonth) -> MonthLines:
     ).one()
     units, _ = carry_over(int(carried), month.events.units)
     lines = charge_lines(month.contract.prices.plan, units, first=month.is_first)
-    if month.after_end:
+    if not month.owes_minimum:
         lines = [line for line in lines if line.kind is not LineKind.MINIMUM]
     return month, units, lines
 

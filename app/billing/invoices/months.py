@@ -24,7 +24,10 @@ class EventRange:
 
 @dataclass(frozen=True, slots=True)
 class BilledContract:
-    """What billing needs to know of a contract: who, what, its signed prices, and since when."""
+    """What billing needs to know of a contract: who, what, its signed prices, and since when.
+
+    One that `never_began` was ended before its first day: only what was due at signing is due.
+    """
 
     contract_id: str
     grant_id: str
@@ -35,6 +38,7 @@ class BilledContract:
     parties: Mapping[str, Any]
     prices: SignedPrices
     first_period: Period
+    never_began: bool = False
 
     @property
     def pair(self) -> tuple[str, str, str]:
@@ -58,3 +62,8 @@ class ContractMonth:
     def is_first(self) -> bool:
         """Whether what is due once, at signing, is due in this month."""
         return self.period == self.contract.first_period
+
+    @property
+    def owes_minimum(self) -> bool:
+        """Whether the contract lived in this month, and with it what it commits to each month."""
+        return not (self.after_end or self.contract.never_began)
