@@ -16,7 +16,12 @@ from app.billing.invoices.models import InvoicedRange
 from app.billing.invoices.months import BilledContract
 from app.billing.periods import Period, parse_period, period_of, periods_between
 from app.contracts.models import Contract
-from app.contracts.queries import grants_of, terms_by_hash, visible_contracts
+from app.contracts.queries import (
+    grants_of,
+    terms_by_hash,
+    uninvoiced_contracts,
+    visible_contracts,
+)
 from app.contracts.states import LIVING
 from app.contracts.terms import agreed_plan
 from app.metering.tables import grant_state, usage_period
@@ -51,13 +56,14 @@ class OpenContract:
 
 
 def contracts_to_bill(session: Session, period: Period) -> dict[tuple[str, str], list[str]]:
-    """The contracts that may have something to invoice up to `period`, by provider and buyer."""
+    """The contracts that may have something to invoice up to `period`, by provider and buyer.
+
+    Living ones, and those that have ended but are not invoiced to their end.
+    """
     found: dict[tuple[str, str], list[str]] = {}
-    began = visible_contracts(session).where(col(Contract.activated_at) < period.ends_at)
-    for contract in session.exec(began.order_by(col(Contract.id))):
-        pair = (contract.provider_id, contract.buyer_id)
-        found.setdefault(pair, []).append(contract.id)
-    return dict(sorted(found.items()))
+    for provider_id, buyer_id, contract_id in uninvoiced_contracts(session, period.ends_at):
+        found.setdefault((provider_id, buyer_id), []).append(contract_id)
+    return found
 
 
 def load_contracts(session: Session, contract_ids: Sequence[str]) -> list[OpenContract]:
@@ -149,7 +155,7 @@ def _last_period(contract: Contract) -> Period | None:
 
 
 def _first_period(contract: Contract) -> Period:
-    """The month in which what is due at signing is due: that of its first day, if it came so far"""
+    """The month in which what is due at signing is due: of its first day, if it came so far."""
     if _never_began(contract):
         return period_of(contract.activated_at)
     return period_of(max(contract.starts_at, contract.activated_at))

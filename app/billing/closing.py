@@ -25,6 +25,7 @@ from app.billing.invoices.drawing import draw_invoices
 from app.billing.invoices.months import BilledContract, ContractMonth, EventRange
 from app.billing.models import ClosingState, PeriodClosing
 from app.billing.periods import Period, parse_period, period_of
+from app.contracts.ending import note_invoiced
 from app.contracts.models import Contract
 from app.contracts.states import LIVING
 from app.db.engine import is_sqlite
@@ -99,6 +100,7 @@ def close_contract(installation: Installation, contract_id: str) -> None:
     _make_dead(installation, contract.contract.grant_id)
     _close_months(installation, [contract], contract.last, final=True)
     _close_tails(installation, [contract], period_of(installation.clock.now()))
+    _close_books(installation, [contract], contract.last)
 
 
 def _close_pair(installation: Installation, contract_ids: Sequence[str], period: Period) -> None:
@@ -106,6 +108,7 @@ def _close_pair(installation: Installation, contract_ids: Sequence[str], period:
         contracts = load_contracts(session, contract_ids)
     _close_months(installation, contracts, period)
     _close_tails(installation, contracts, period)
+    _close_books(installation, contracts, period)
 
 
 def _close_months(
@@ -138,6 +141,25 @@ def _close_tails(
         for period in contract.months_after_its_life(up_to):
             closed = _close_ranges(installation, [contract.contract], period, after_end=True)
             _draw(installation, closed, final=True)
+
+
+def _close_books(
+    installation: Installation, contracts: Sequence[OpenContract], up_to: Period
+) -> None:
+    """Let no closing look again at contracts that have ended, once no use of theirs is open."""
+    ended = {
+        one.contract.grant_id: one.contract.contract_id
+        for one in contracts
+        if one.last is not None and one.last <= up_to
+    }
+    if not ended:
+        return
+    with installation.usage_transaction(writes=False) as connection:
+        still_open = grants_with_open_use(connection, ended, or_live=True)
+    done = [contract_id for grant_id, contract_id in ended.items() if grant_id not in still_open]
+    if done:
+        with installation.transaction(ACTOR) as session:
+            note_invoiced(session, done)
 
 
 def _close_ranges(

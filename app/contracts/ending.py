@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -41,6 +42,28 @@ def expire_contracts(session: Session) -> int:
         _finish(session, contract, ContractState.EXPIRED, contract.ends_at)
         _record(session, contract)
     return len(due)
+
+
+def note_invoiced(session: Session, contract_ids: Collection[str]) -> None:
+    """Note that these contracts have ended and all of their use is on invoices."""
+    contracts = session.exec(
+        select(Contract)
+        .where(
+            col(Contract.id).in_(contract_ids),
+            col(Contract.state).not_in(LIVING),
+            col(Contract.invoiced_at).is_(None),
+        )
+        .order_by(col(Contract.id))
+        .with_for_update()
+    ).all()
+    for contract in contracts:
+        contract.invoiced_at = now(session)
+        record(
+            session,
+            "contract:invoiced",
+            contract.id,
+            organisations=(contract.buyer_id, contract.provider_id),
+        )
 
 
 def _finish(session: Session, contract: Contract, state: ContractState, at: datetime) -> None:

@@ -89,7 +89,10 @@ class Signature(SQLModel, table=True):
 
 
 class Contract(SQLModel, table=True):
-    """Terms that both have signed: `[starts_at, ends_at)` as they say, `ended_at` as it came."""
+    """Terms that both have signed: `[starts_at, ends_at)` as they say, `ended_at` as it came.
+
+    `invoiced_at` is when billing had nothing left to invoice of one that has ended.
+    """
 
     __tablename__ = "contract"
     __table_args__ = (
@@ -98,6 +101,13 @@ class Contract(SQLModel, table=True):
             "(state IN ('active', 'suspended')) = (ended_at IS NULL)", name="ended_at"
         ),
         sa.Index("ix_contract_state_ends_at", "state", "ends_at"),
+        # What is billed for good is never looked at again, however many there are.
+        sa.Index(
+            "ix_contract_to_bill",
+            "activated_at",
+            sqlite_where=sa.text("invoiced_at IS NULL"),
+            postgresql_where=sa.text("invoiced_at IS NULL"),
+        ),
     )
 
     id: str = id_field()
@@ -121,6 +131,7 @@ class Contract(SQLModel, table=True):
     ended_at: datetime | None = moment_field(nullable=True)
     ended_by: Side | None = enum_field(Side, nullable=True)
     reason: str | None = text_field(REASON_CHARS, nullable=True)
+    invoiced_at: datetime | None = moment_field(nullable=True)
 
 
 class Hold(SQLModel, table=True):

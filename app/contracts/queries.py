@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -127,6 +128,21 @@ def contract_from(session: Session, negotiation_ids: Sequence[str]) -> dict[str,
         )
     )
     return dict(rows.all())
+
+
+def uninvoiced_contracts(
+    session: Session, activated_before: datetime
+) -> Sequence[tuple[str, str, str]]:
+    """Provider, buyer and id of each contract that may yet be invoiced, by an index of just these;
+    for billing, in that order.
+    """
+    columns = (col(Contract.provider_id), col(Contract.buyer_id), col(Contract.id))
+    rows = session.exec(
+        select(*columns)
+        .where(col(Contract.invoiced_at).is_(None), col(Contract.activated_at) < activated_before)
+        .order_by(*columns)
+    )
+    return rows.all()
 
 
 def terms_by_hash(session: Session, hashes: Sequence[str]) -> dict[str, TermsVersion]:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from app.billing.billed import contracts_to_bill
 from app.billing.checking import problems
 from app.billing.closing import close_contract, close_period
 from app.billing.errors import PeriodOpen
+from app.billing.periods import parse_period
 from app.contracts.ending import expire_contracts
 from app.kernel.actor import OPERATOR
 from app.kernel.ids import new_id
@@ -347,6 +349,26 @@ def test_a_pair_that_cannot_be_invoiced_keeps_no_other_from_its_invoice(season: 
     assert (found["state"], found["closed_at"]) == ("closing", None)
     with pytest.raises(ExceptionGroup, match=season.market.stranger.id):
         close_period(season.installation, "2026-11")
+
+
+def test_no_contract_is_looked_at_again_that_is_invoiced_to_its_end(season: Season) -> None:
+    living, ended, ending = (season.sign() for _ in range(3))
+    season.use(ended, "2026-11-03 09:00:00", 3)
+    season.set_clock("2026-11-30 09:00:00")
+    season.end(ended)
+    season.work()
+    season.end(ending)  # not in force yet: a call could still settle
+    season.set_clock("2026-12-01 09:00:00")
+    close_period(season.installation, "2026-11")
+    assert to_bill(season) == [living.contract_id, ending.contract_id]
+    season.work()
+    assert to_bill(season) == [living.contract_id]
+
+
+def to_bill(season: Season) -> list[str]:
+    with season.session() as session:
+        pairs = contracts_to_bill(session, parse_period("2027-03"))
+    return [contract_id for contract_ids in pairs.values() for contract_id in contract_ids]
 
 
 def test_closing_draws_once_however_often_the_clock_is_set_back(season: Season) -> None:
