@@ -22,6 +22,8 @@ from app.kernel.canonical import NotCanonical, canonical
 
 FORMAT = "zhigu-receipt-v1"
 MAX_BYTES = 1_000_000
+SEALED = "usage:sealed"
+"""The kind of leaf that tells of a segment: others may have facts that look like one."""
 
 
 class ReceiptInvalid(ValueError):
@@ -132,6 +134,8 @@ def _read(content: bytes) -> Receipt:
 
 def _check_segment(segment: SegmentPart, leaf: Mapping[str, Any]) -> None:
     """The event's path must lead to the root that the leaf tells, at the event's own number."""
+    if leaf.get("kind") != SEALED:
+        raise ReceiptInvalid("the leaf tells of no seal")
     try:
         sealed = msgspec.convert(leaf.get("facts"), _SealedFacts, strict=True)
         event = msgspec.convert(segment.event, _NumberedEvent, strict=True)

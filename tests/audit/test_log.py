@@ -258,7 +258,7 @@ def test_a_usage_event_is_proven_through_its_segment(installation: Installation,
     with installation.transaction(OPERATOR) as session:
         leaf_id = record(
             session,
-            "usage:segment-sealed",
+            "usage:sealed",
             "grt_1",
             grant_id="grt_1",
             first_number=3,
@@ -274,6 +274,22 @@ def test_a_usage_event_is_proven_through_its_segment(installation: Installation,
         forged = SegmentPart(event={**events[2], **wrong}, proof=encoded(proof))
         with pytest.raises(ReceiptInvalid):
             verify_receipt(receipt(installation, leaf_id, forged), vkey)
+
+
+def test_only_the_leaf_of_a_seal_proves_a_usage_event(
+    installation: Installation, vkey: str
+) -> None:
+    """Facts come from many hands; that a segment was sealed is told by one kind of leaf alone."""
+    event = {"grant_id": "grt_1", "number": 1, "units": 1}
+    root = merkle.leaf_hash(canonical(event)).hex()
+    facts = {"grant_id": "grt_1", "first_number": 1, "last_number": 1, "root": root}
+    with installation.transaction(OPERATOR) as session:
+        leaf_ids = [record(session, kind, "grt_1", **facts) for kind in ("usage:sealed", "other")]
+    sequence(installation)
+    part = SegmentPart(event=event, proof=[])
+    assert verify_receipt(receipt(installation, leaf_ids[0], part), vkey).event == event
+    with pytest.raises(ReceiptInvalid, match="no seal"):
+        verify_receipt(receipt(installation, leaf_ids[1], part), vkey)
 
 
 def test_the_public_log_is_served_as_checkpoint_and_tiles(
