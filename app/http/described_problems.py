@@ -20,6 +20,7 @@ from app.kernel.refusals import (
     NotAllowed,
     NotSignedIn,
     Outage,
+    Refusal,
     RowNotFound,
     RuleBroken,
     StepNotAllowed,
@@ -72,13 +73,39 @@ def shared_responses() -> dict[str, Any]:
     return {kind.__name__: _response([kind]) for kind in SHARED}
 
 
-def problem_responses(kinds: Iterable[Problem]) -> dict[str, Any]:
-    """The responses of these problems, by status; one that says only what all say is a reference"""
+def with_every_rule(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of `ProblemDocument`, with every slug that there is and what it says."""
+    kinds = {kind.slug: kind for root in (Outage, Refusal) for kind in _rules(root)}
+    listed = "\n".join(
+        f"- `{slug}` ({kind.status}): {_meaning(kind)}" for slug, kind in sorted(kinds.items())
+    )
+    told = schema["properties"]["type"]
+    slug = {
+        **told,
+        "description": f"{told['description']}\n\n{listed}",
+        "examples": [TYPE_PREFIX + slug for slug in sorted(kinds)],
+    }
+    return {**schema, "properties": {**schema["properties"], "type": slug}}
+
+
+def _rules(kind: Problem) -> Iterator[Problem]:
+    """Every rule of the house from `kind` down; one comes after those that say it more closely."""
+    for below in kind.__subclasses__():
+        yield from _rules(below)
+    if kind.__module__.startswith("app."):
+        yield kind
+
+
+def problem_responses(kinds: Iterable[Problem], *, shared: bool = True) -> dict[str, Any]:
+    """The responses of these problems, by status.
+
+    One that says only what all operations say refers to `shared_responses`, unless not `shared`.
+    """
     by_status: dict[int, dict[str, Problem]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, {}).setdefault(kind.slug, kind)
     return {
-        str(status): _reference(list(found.values())) or _response(list(found.values()))
+        str(status): (shared and _reference(list(found.values()))) or _response([*found.values()])
         for status, found in sorted(by_status.items())
     }
 

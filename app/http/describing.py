@@ -24,6 +24,7 @@ from app.http.described_problems import (
     problems_of,
     shared_responses,
     takes_json,
+    with_every_rule,
 )
 from app.http.documented import NOTHING_MORE, OPTION, ApiParts, Documented, Sample
 from app.http.examples import example_of
@@ -124,7 +125,13 @@ def describe_api(
         "tags": [{"name": name, "description": text} for name, text in parts.tags.items()],
         "components": {
             **schema["components"],
-            "schemas": {**schema["components"].get("schemas", {}), **shapes.components},
+            "schemas": {
+                **schema["components"].get("schemas", {}),
+                **shapes.components,
+                ProblemDocument.__name__: with_every_rule(
+                    shapes.components[ProblemDocument.__name__]
+                ),
+            },
             "responses": shared_responses(),
         },
     }

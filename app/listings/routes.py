@@ -168,6 +168,17 @@ def patch_listing(
 
 
 TERMS = {"actions": ["use", "derive"], "purposes": ["RESEARCH", "INDUSTRY"], "count": 100_000}
+ODRL = {
+    "@context": "http://www.w3.org/ns/odrl.jsonld",
+    "@type": "Offer",
+    "permission": [{"action": "use"}, {"action": "derive"}],
+}
+LICENCE = Documented(
+    takes={
+        JSON: Sample(TERMS, dict[str, Any]),
+        "application/ld+json": Sample(ODRL, dict[str, Any]),
+    }
+)
 
 
 @put(
@@ -175,7 +186,7 @@ TERMS = {"actions": ["use", "derive"], "purposes": ["RESEARCH", "INDUSTRY"], "co
     sync_to_thread=True,
     guards=WRITE,
     tags=TAGS,
-    opt={"documented": Documented(takes={JSON: Sample(TERMS, dict[str, Any])})},
+    opt={"documented": LICENCE},
 )
 def put_licence(
     listing_id: FromPath[str],

@@ -220,13 +220,18 @@ def _operation(
 
 def _passed_on(*, with_body: bool) -> dict[str, Any]:
     """The responses of the proxied path: the provider's own, and our problems."""
-    body = {"content": {"*/*": {"schema": {}, "example": {"temperature": 21.5}}}}
+    anything = {"*/*": {"schema": {}, "example": {"temperature": 21.5}}}
     answered = {"description": "What the provider's API answers.", "headers": COUNTED}
-    refused = {"description": "The provider's API refuses; the plan says whether that counts."}
+    problems = problem_responses(PROXY_PROBLEMS, shared=False)
+    for status, problem in problems.items():
+        # A 401 of the provider's would be about our credential, and is a failure.
+        if status.startswith("4") and status != "401":
+            problem["description"] += "\n\nOr the provider's own refusal."
+            problem["content"]["*/*"] = {"schema": {}}
     return {
-        "2XX": {**answered, **(body if with_body else {})},
-        "4XX": refused,
-        **problem_responses(PROXY_PROBLEMS),
+        "2XX": {**answered, **({"content": anything} if with_body else {})},
+        "4XX": {"description": "The provider's API refuses; the plan says whether that counts."},
+        **problems,
     }
 
 

@@ -18,6 +18,7 @@ from app.kernel.refusals import NotSignedIn
 from app.metering.gateway import Gateway, make_gateway
 from app.metering.granting import apply_grant
 from app.metering.tables import usage_event
+from tests.matrix.answers import check, operation_at
 from tests.metering.grant_documents import BUYER, grant_document
 
 ROWS = 12
@@ -82,11 +83,20 @@ class Caller:
         await self.gateway(scope, never, send)
         start, *bodies = sent
         assert not bodies[-1].get("more_body", False)
-        return Answer(
+        answer = Answer(
             start["status"],
             {name.decode(): value.decode() for name, value in start["headers"]},
             b"".join(message["body"] for message in bodies),
         )
+        must_be_documented(method, raw_path.decode("latin-1"), answer)
+        return answer
+
+
+def must_be_documented(method: str, path: str, answer: Answer) -> None:
+    """Fail for an answer that the OpenAPI document does not tell of."""
+    operation = operation_at(method, path)
+    if operation is not None and answer.status != 405:
+        check(operation, answer.status, answer.headers, str(answer.body[:200]))
 
 
 async def never() -> Any:
