@@ -5,8 +5,10 @@ A query parameter that an operation does not know is refused, as an unknown memb
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
@@ -14,6 +16,8 @@ from litestar.params import QueryParameter
 
 from app.http.decoding import clean_text
 from app.kernel.refusals import Malformed, RowNotFound
+
+_WHOLE = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 
 
 def check_parameters(request: Request[Any, Any, Any]) -> None:
@@ -37,7 +41,7 @@ def _check_query(request: Request[Any, Any, Any]) -> None:
     handler = request.route_handler
     if not isinstance(handler, HTTPRouteHandler) or handler.opt.get("own_query"):
         return
-    known = _query_names(handler)
+    known = _query_kinds(handler)
     seen: set[str] = set()
     for name, value in request.query_params.multi_items():
         if name not in known:
@@ -46,16 +50,19 @@ def _check_query(request: Request[Any, Any, Any]) -> None:
             raise Malformed(f"The query parameter {name!r} stands twice.")
         seen.add(name)
         clean_text(str(value), path=name)
+        # Litestar alone would take 1e3 for a thousand.
+        if known[name] and not _WHOLE.fullmatch(str(value)):
+            raise Malformed(f"The query parameter {name!r} is a whole number in digits.", path=name)
 
 
 @lru_cache(maxsize=1024)
-def _query_names(handler: HTTPRouteHandler) -> frozenset[str]:
-    """The parameters of the handler and of what it depends on."""
+def _query_kinds(handler: HTTPRouteHandler) -> Mapping[str, bool]:
+    """The parameters of the handler and of what it depends on; True for those that are numbers."""
     dependencies = handler.resolve_dependencies().values()
     signatures = [handler.parsed_fn_signature, *(one.parsed_fn_signature for one in dependencies)]
-    return frozenset(
-        definition.name or name
+    return {
+        definition.name or name: int in (field.annotation, *get_args(field.annotation))
         for signature in signatures
         for name, field in signature.parameters.items()
         if isinstance(definition := field.kwarg_definition, QueryParameter)
-    )
+    }

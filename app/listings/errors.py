@@ -2,7 +2,8 @@
 
 Refusal
 ├── Malformed
-│   └── FieldMalformed         a field of the metadata cannot be read     400
+│   ├── FieldMalformed         a field of the metadata cannot be read     400
+│   └── LicenceMalformed       a member of licence terms cannot be read   400
 ├── TooLarge (http)            the upload is larger than allowed          413
 ├── UnsupportedMediaType (http) not CSV, JSON Lines or Parquet            415
 ├── StepNotAllowed
@@ -17,7 +18,7 @@ Refusal
     ├── ModelNotOffered        a charge model that is not billed yet      422
     ├── OpenDataIsFree         open government data has price 0           422
     ├── ReviewIncomplete       a no without its reason or basis           422
-    ├── LicenceRefused         terms that we cannot read or keep          422
+    ├── LicenceRefused         terms that we could not keep               422
     ├── FileRefused            the file is not the table it says it is    422
     ├── DeliveryDiffers        the listing is not delivered that way      422
     ├── CredentialRefused      it could not be sent as it is              422 (upstreams.py)
@@ -31,6 +32,10 @@ from app.kernel.refusals import Malformed, NotAllowed, RuleBroken, StepNotAllowe
 
 class FieldMalformed(Malformed):
     """A field of the metadata cannot be read."""
+
+
+class LicenceMalformed(Malformed):
+    """A member of structured licence terms is unknown, missing or of another type."""
 
 
 class ListingStepRefused(StepNotAllowed):
@@ -94,7 +99,7 @@ class ReviewIncomplete(RuleBroken):
 
 
 class LicenceRefused(RuleBroken):
-    """Licence terms that we cannot read, or could not keep."""
+    """Licence terms that we could not keep."""
 
     slug = "licence-refused"
     title = "Licence refused"

@@ -20,7 +20,7 @@ from app.kernel.canonical import MAX_INTEGER
 from app.kernel.clock import check_day, day_after, day_start
 from app.kernel.ids import kind_of
 from app.listings.codes import Delivery, Purpose
-from app.listings.errors import LicenceRefused
+from app.listings.errors import LicenceMalformed, LicenceRefused
 
 MAX_DAYS = 36_500
 MAX_VALUES = 1000
@@ -140,12 +140,15 @@ class EnforcedTerms:
 
 
 def licence_from_terms(document: Mapping[str, Any]) -> Licence:
-    """The licence in structured terms; raises `LicenceRefused` naming the first bad member."""
+    """The licence in structured terms.
+
+    Raises `LicenceMalformed` naming the first member that cannot be read, or `LicenceRefused`.
+    """
     try:
         return msgspec.convert(document, Licence)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
-        raise LicenceRefused(message, path=path.rstrip("`")) from error
+        raise LicenceMalformed(message, path=path.rstrip("`")) from error
 
 
 def licence_document(licence: Licence) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from app.listings.errors import LicenceRefused
+from app.listings.errors import LicenceMalformed, LicenceRefused
 from app.listings.licences import Action, Duty, Licence, licence_document, licence_from_terms
 from app.listings.odrl_operands import fields_of, written_constraints
 
@@ -95,7 +95,11 @@ def licence_from_odrl(document: Mapping[str, Any], listing_id: str, provider_id:
         duties=tuple(dict.fromkeys(duties)),
         **fields_of(constraints[0]),
     )
-    return licence_from_terms(licence_document(licence))  # the bounds of its texts
+    try:
+        return licence_from_terms(licence_document(licence))  # the bounds of its texts
+    except LicenceMalformed as error:
+        # ODRL sets no such bounds: the policy can be read, but not kept.
+        raise LicenceRefused(error.detail, path=error.facts["path"]) from error
 
 
 def _rule(action: Action | Duty, **members: Any) -> dict[str, Any]:

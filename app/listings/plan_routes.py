@@ -9,8 +9,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlmodel import Session
 
+from app.http.documented import Documented
 from app.http.guarding import needs
 from app.kernel.canonical import MAX_INTEGER
+from app.listings.errors import ListingStepRefused
 from app.listings.plans import plan_from_document
 from app.listings.prices import quote
 from app.listings.pricing import add_plan, retire_plan
@@ -48,16 +50,27 @@ def get_plan(
     return plan_view(plan_of_listing(session, listing.id, plan_id))
 
 
-@get(f"{PLAN}/quote", sync_to_thread=True, tags=TAGS, security=[])
+@get(
+    f"{PLAN}/quote",
+    sync_to_thread=True,
+    tags=TAGS,
+    security=[],
+    opt={"documented": Documented(refuses=(ListingStepRefused,))},
+)
 def get_quote(
     listing_id: FromPath[str],
     plan_id: FromPath[str],
     session: NamedDependency[Session],
     units: Annotated[int, QueryParameter(ge=0, le=MAX_INTEGER)],
 ) -> QuoteView:
-    """What so many units would cost in the first period, line by line, without tax."""
+    """What so many units would cost in the first period, line by line, without tax.
+
+    Only of a plan that can be bought: a contract signed on a retired one has a preview.
+    """
     listing = visible_listing(session, listing_id)
     row = plan_of_listing(session, listing.id, plan_id)
+    if row.retired_at is not None:
+        raise ListingStepRefused("The plan is retired.", state=listing.state.value)
     return quote_view(row.id, units, quote(plan_from_document(row.document), units))
 
 

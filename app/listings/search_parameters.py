@@ -8,8 +8,10 @@ from typing import Annotated
 
 from litestar.params import FromQuery, QueryParameter
 
+from app.kernel.refusals import Malformed
 from app.listings.charges import CurrencyCode, PriceText, UnitPrice
 from app.listings.codes import OpenType, Scene
+from app.listings.errors import PlanRefused
 from app.listings.searching import Search, Sort
 
 WORDS_MAX_CHARS = 200
@@ -55,5 +57,8 @@ def priced(
     sort: FromQuery[Sort] = Sort.NEWEST,
 ) -> Pricing:
     """The highest headline price in major units of `currency`, and the order."""
-    ceiling = None if price_max is None else UnitPrice(price_max, currency).major
-    return Pricing(ceiling, currency, sort)
+    try:
+        ceiling = UnitPrice("0" if price_max is None else price_max, currency).major
+    except PlanRefused as error:  # a rule of plans; here it is a parameter that means nothing
+        raise Malformed(error.detail) from error
+    return Pricing(None if price_max is None else ceiling, currency, sort)

@@ -184,17 +184,32 @@ def test_a_licence_is_set_in_either_form_and_read_in_both(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        {"actions": ["dance"]},
         {"actions": ["use"], "count": -5},
         {"permission": [{"action": "play"}]},
         {"permission": [{"action": "use", "constraint": [{"leftOperand": "count"}]}]},
-        {},
+        {"@type": "Offer", "permission": [{"action": "use"}], "colour": "red"},
     ],
 )
 def test_a_licence_that_cannot_be_kept_is_refused(shop: Shop, document: dict[str, Any]) -> None:
     listing_id = shop.draft()
     answer = shop.provider.put(f"{API}/{listing_id}/licence", json=document)
     refused(answer, 422, "licence-refused")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"actions": ["dance"]},
+        {"actions": ["use"], "count": "5"},
+        {"actions": ["use"], "colour": "red"},
+    ],
+)
+def test_a_licence_that_cannot_be_read_is_malformed(shop: Shop, document: dict[str, Any]) -> None:
+    listing_id = shop.draft()
+    answer = shop.provider.put(f"{API}/{listing_id}/licence", json=document)
+    assert refused(answer, 400, "malformed")["detail"]
+    assert shop.see(listing_id)["licence"] is None
 
 
 @pytest.mark.parametrize("name", ["starts_on", "ends_on"])
