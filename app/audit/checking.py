@@ -27,8 +27,7 @@ BATCH = 1000
 
 
 def problems(session: Session) -> Iterator[str]:
-    """What is wrong with the log, the first of each sort; nothing when it holds."""
-    yield from _late(session)
+    """What is wrong with the numbered log, the first of each sort; nothing when it holds."""
     try:
         keys = proven_keys(session)
     except LogBroken as error:
@@ -37,6 +36,27 @@ def problems(session: Session) -> Iterator[str]:
     newest = session.exec(select(func.max(col(Checkpoint.size)))).one() or 0
     yield from _Rebuilt(session, keys).first_problem(newest)
     yield from _uncovered(session)
+
+
+def late_leaves(session: Session) -> Iterator[str]:
+    """The oldest leaf that has waited too long for its number.
+
+    A leaf's moment is its transaction's: one that took long looks late when it has just ended.
+    """
+    limit = now(session) - UNNUMBERED_AT_MOST
+    late = session.exec(
+        select(Leaf.id)
+        .where(col(Leaf.number).is_(None), col(Leaf.recorded_at) < limit)
+        .order_by(col(Leaf.id))
+        .limit(1)
+    ).first()
+    if late is not None:
+        yield f"A1: leaf {late} has had no number for more than 10 s"
+
+
+def begin_view(session: Session) -> None:
+    """Ask for anything: a snapshot begins with its first statement."""
+    session.exec(select(Checkpoint.size).limit(1)).first()
 
 
 class _Rebuilt:
@@ -116,18 +136,6 @@ class _Rebuilt:
         """Keep only the right edge: nothing that is to come reads another node."""
         edge = [(level, (size >> level) - 1) for level in range(size.bit_length())]
         self._nodes = {node: self._nodes[node] for node in edge if size >> node[0] & 1}
-
-
-def _late(session: Session) -> Iterator[str]:
-    limit = now(session) - UNNUMBERED_AT_MOST
-    late = session.exec(
-        select(Leaf.id)
-        .where(col(Leaf.number).is_(None), col(Leaf.recorded_at) < limit)
-        .order_by(col(Leaf.id))
-        .limit(1)
-    ).first()
-    if late is not None:
-        yield f"A1: leaf {late} has had no number for more than 10 s"
 
 
 def _uncovered(session: Session) -> Iterator[str]:

@@ -70,6 +70,26 @@ def with_tales(
             yield row, Tale(tales[subject(row)])
 
 
+def leaves_by_id(session: Session, leaf_ids: Collection[str]) -> Mapping[str, Told]:
+    """What these leaves say; those that are not there are left out."""
+    rows = session.execute(
+        select(Leaf.id, Leaf.kind, Leaf.recorded_at, Leaf.body).where(col(Leaf.id).in_(leaf_ids))
+    )
+    return {leaf_id: Told(kind, at, json.loads(body)["facts"]) for leaf_id, kind, at, body in rows}
+
+
+def leaves_of_kind(session: Session, kind: str) -> Iterator[Sequence[Told]]:
+    """What every leaf of a kind says, some at a time, in order."""
+    leaves = session.execute(
+        select(Leaf.recorded_at, Leaf.body)
+        .where(col(Leaf.kind) == kind)
+        .order_by(col(Leaf.id))
+        .execution_options(yield_per=BATCH)
+    )
+    for batch in leaves.partitions():
+        yield [Told(kind, at, json.loads(body)["facts"]) for at, body in batch]
+
+
 def lost_rows(session: Session, kind: str, ids: Mapped[str] | str) -> Iterator[str]:
     """What the log says came to be and is not there; `ids` is the column of those that are."""
     leaf = session.execute(

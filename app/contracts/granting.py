@@ -122,6 +122,11 @@ def compiled_terms(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def apply_key(grant: DataGrant) -> str:
+    """The key of the job that brings this epoch of a grant into force."""
+    return f"grant.apply:{grant.id}:{grant.epoch}"
+
+
 def _windows(plan: Plan, licence: EnforcedTerms) -> list[dict[str, Any]]:
     windows = [
         {
@@ -159,6 +164,6 @@ def _tell(session: Session, contract: Contract, grant: DataGrant) -> None:
     enqueue(
         session,
         "grant.apply",
-        dedupe_key=f"grant.apply:{grant.id}:{grant.epoch}",
+        dedupe_key=apply_key(grant),
         grant_id=grant.id,
     )

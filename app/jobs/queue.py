@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,6 +39,16 @@ def enqueue(
     }
     insert = sqlite.insert if is_sqlite(session.connection()) else postgresql.insert
     session.execute(insert(Job).values(**values).on_conflict_do_nothing())
+
+
+def waiting_keys(session: Session, dedupe_keys: Collection[str]) -> frozenset[str]:
+    """Those of the keys whose jobs are still to be done: neither done nor given up."""
+    waiting = select(Job.dedupe_key).where(
+        col(Job.dedupe_key).in_(dedupe_keys),
+        col(Job.done_at).is_(None),
+        col(Job.failed_at).is_(None),
+    )
+    return frozenset(str(key) for key in session.exec(waiting))
 
 
 def claim(session: Session, kinds: Sequence[str], *, lease_s: int, token: str) -> Job | None:
