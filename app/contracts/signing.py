@@ -29,7 +29,6 @@ from app.contracts.sources import listing_on_offer
 from app.contracts.states import ContractState, NegotiationState, Side
 from app.contracts.terms import agreed_plan, check_not_lapsed, moments, points_of
 from app.db.session import now
-from app.jobs.queue import enqueue
 from app.kernel.ids import new_id
 from app.kernel.jwk import JoseInvalid, PublicKey, public_key
 from app.kernel.jws import TERMS_TYPE, read_header, verify_detached
@@ -184,9 +183,3 @@ def _conclude(session: Session, negotiation: Negotiation, terms: TermsVersion) -
         terms_sha256=terms.sha256,
     )
     open_grant(session, contract)
-    enqueue(
-        session,
-        "contract.signed",
-        dedupe_key=f"contract.signed:{contract.id}",
-        contract_id=contract.id,
-    )

@@ -15,7 +15,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from sqlmodel import col, select
+
 from app.audit.verifying import verify_receipt
+from app.jobs.models import Job
+from app.kernel.actor import OPERATOR
 from app.reports.fsck import check_everything
 from app.reports.inspecting import inspect_any
 from app.sandbox.goods import world_gdp
@@ -123,6 +127,7 @@ def test_a_sale_from_signature_to_payout_adds_up(market: Market) -> None:
 
     prove(market, contract, receipts)
     see_from_each_side(market, contract["id"])
+    assert waiting(market) == []
 
 
 def connect(market: Market) -> None:
@@ -137,6 +142,13 @@ def connect(market: Market) -> None:
     url = market.wait_for(link)
     send("POST", url, b"", {})
     market.wait_for(lambda: market.provider.client.get(path)["may_receive"])
+
+
+def waiting(market: Market) -> list[str]:
+    """Kinds of job that were asked for and nobody does: each claim walks over them."""
+    with market.installation.transaction(OPERATOR, writes=False) as session:
+        open_jobs = select(Job.kind).where(col(Job.done_at).is_(None))
+        return list(session.exec(open_jobs))
 
 
 def see_from_each_side(market: Market, contract_id: str) -> None:
