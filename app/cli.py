@@ -15,6 +15,7 @@ import click
 from app.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
+    from app.db.installation import Installation
     from app.kernel.jwk import SigningKey
 
 
@@ -62,14 +63,13 @@ def migrate() -> None:
 @click.option("--alone", is_flag=True, hidden=True)
 def serve(host: str, port: int, workers: int, no_jobs: bool, alone: bool) -> None:
     """Serve HTTP, with one worker for background jobs beside it."""
-    from app.opening import open_home
     from app.serving import Child, Supervisor, run_server, zhigu_command
 
     if alone:
         run_server(host, port, workers)
         return
     settings = _settings()
-    open_home(settings)
+    _home(settings)
     bind = ("--host", host, "--port", str(port), "--workers", str(workers))
     children = [Child("server", zhigu_command("serve", "--alone", *bind))]
     if not no_jobs:
@@ -173,10 +173,9 @@ def verify(file: Any, vkey: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
 def fsck(as_json: bool) -> None:
     """Check every invariant on the live stores, read-only; exit 1 when one is broken."""
-    from app.opening import open_home
     from app.reports.fsck import check_everything
 
-    problems = list(check_everything(open_home(_settings())))
+    problems = list(check_everything(_home(_settings())))
     if as_json:
         click.echo(json.dumps([{"group": p.group, "problem": p.text} for p in problems]))
     else:
@@ -192,11 +191,11 @@ def fsck(as_json: bool) -> None:
 def inspect(any_id: str, as_json: bool) -> None:
     """Walk the chain of a sale from any id in it: licence, contract, calls, invoice, payout."""
     from app.kernel.refusals import RowNotFound
-    from app.opening import open_home
     from app.reports.inspecting import inspect_any
 
+    home = _home(_settings())
     try:
-        sales = inspect_any(open_home(_settings()), any_id)
+        sales = inspect_any(home, any_id)
     except RowNotFound as error:
         raise click.ClickException(f"{any_id} belongs to no sale") from error
     if as_json:
@@ -274,6 +273,15 @@ def _key(path: Path) -> SigningKey:
     try:
         return load_key_file(path)
     except JoseInvalid as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _home(settings: Settings) -> Installation:
+    from app.opening import NotInitialised, open_home
+
+    try:
+        return open_home(settings)
+    except NotInitialised as error:
         raise click.ClickException(str(error)) from error
 
 

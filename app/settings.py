@@ -85,7 +85,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     if config := environ.get("ZHIGU_CONFIG"):
-        values.update(tomllib.loads(Path(config).read_text("utf-8")))
+        values.update(_file_settings(Path(config)))
     for field in msgspec.structs.fields(Settings):
         if (text := environ.get(f"ZHIGU_{field.name.upper()}")) is not None:
             values[field.name] = text.split() if field.name in _LISTS else text
@@ -100,6 +100,13 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     settings.proxy_networks()
     _check_public_url(settings.public_url)
     return settings
+
+
+def _file_settings(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"settings: {path} cannot be read: {error}") from error
 
 
 _LISTS = frozenset({"stripe_webhook_secrets", "trusted_proxies", "upstream_allow"})

@@ -84,3 +84,12 @@ def test_the_allow_list_is_read_as_networks_and_ports() -> None:
     assert (str(first.network), first.port) == ("127.0.0.1/32", 9001)
     assert (str(second.network), second.port) == ("fd00::/8", 443)
     assert load_settings({}).upstream_allowances() == ()
+
+
+@pytest.mark.parametrize("content", [None, b"public_url = ", b"\xff"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "zhigu.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match=str(path)):
+        load_settings({"ZHIGU_CONFIG": str(path)})
