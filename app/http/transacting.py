@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import cast
 
 from anyio.to_thread import run_sync
+from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import (
@@ -75,6 +76,8 @@ class TransactionMiddleware(ASGIMiddleware):
         if key is not None:
             receive = _hashing(receive, state_of(scope))
             if await run_sync(self._is_known, scope, key):
+                # What one token was told is told to no other of the same actor that may not ask.
+                await scope["route_handler"].authorize_connection(ASGIConnection(scope))
                 await _drain(receive)
                 answer = await run_sync(self._replay, scope, key)
                 if answer is None:

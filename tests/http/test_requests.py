@@ -61,10 +61,11 @@ def list_notes(session: NamedDependency[Session], limit: FromQuery[int] = 10) ->
 
 class KnownTokens:
     def actor_of(self, token: str) -> Actor:
-        if token not in ("good", "other", "weak"):
+        if token not in ("good", "other", "weak", "narrow"):
             raise NotSignedIn("The token does not hold.")
-        scopes = frozenset({"notes:write"}) if token != "weak" else frozenset[str]()
-        return Actor(ActorKind.CLIENT, f"cli_{token}", "org_1", scopes=scopes)
+        scopes = frozenset[str]() if token in ("weak", "narrow") else frozenset({"notes:write"})
+        client = "good" if token == "narrow" else token
+        return Actor(ActorKind.CLIENT, f"cli_{client}", "org_1", scopes=scopes)
 
 
 @pytest.fixture
@@ -107,6 +108,9 @@ MALFORMED = [
     b'{"title": "a", "count": 1, "tags": ' + b"[" * 50 + b"]" * 50 + b"}",
     b'{"title": "a", "count": 1, "tags": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
     b'{"a":' * 100_000,
+    b'{"title": "a", "count": 1, "tags": [' + b'"",' * 120_000 + b'""]}',
+    '{"title": "a\u0301\u0327ORE", "count": 1}'.replace("ORE", "\u0301\u0327" * 20).encode(),
+    '{"title": "a\u0f73ORE", "count": 1}'.replace("ORE", "\u0f73" * 40).encode(),
 ]
 
 
@@ -121,6 +125,31 @@ def test_a_malformed_body_is_a_400_problem_and_changes_nothing(
     assert problem["type"] == "urn:zhigu:problem:malformed"
     assert problem["request_id"] == answer.headers["x-request-id"]
     assert jobs(installation) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({**GOOD, "tags": ["a", "b\0"]}, ".tags[1]"),
+        ({**GOOD, "tags": ["a", {"x": {"y": ["\u200b"]}}]}, ".tags[1].x.y[0]"),
+        ({**GOOD, "title": "\0"}, ".title"),
+        ({**GOOD, "title": 5}, ".title"),
+        ({**GOOD, "a\0": 5}, ""),
+    ],
+    ids=str,
+)
+def test_a_malformed_body_is_told_where_it_is_so(
+    client: TestClient[Any], body: dict[str, Any], path: str
+) -> None:
+    answer = client.post("/notes", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["path"] == path
+
+
+def test_marks_that_people_write_are_kept(client: TestClient[Any]) -> None:
+    letter = "\u0f40" + "\u0f71\u0f74\u0f7e" + "q\u0301" + "\u0327" * 29
+    answer = client.post("/notes", json={"title": letter, "count": 1})
+    assert answer.status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -231,6 +260,17 @@ def test_a_key_belongs_to_its_request_and_its_caller(
     assert other_caller.status_code == 201
     assert "idempotency-replayed" not in other_caller.headers
     assert jobs(installation) == ["note", "note"]
+
+
+def test_an_answer_is_told_again_to_nobody_who_may_not_ask_now(
+    client: TestClient[Any], installation: Installation
+) -> None:
+    key = {"Idempotency-Key": "k1"}
+    assert client.post("/notes", json=GOOD, headers=key).status_code == 201
+    narrow = client.post("/notes", json=GOOD, headers={**key, "Authorization": "Bearer narrow"})
+    assert narrow.status_code == 403
+    assert narrow.json()["type"] == "urn:zhigu:problem:not-allowed"
+    assert jobs(installation) == ["note"]
 
 
 def test_a_refused_request_does_not_use_up_its_key(client: TestClient[Any]) -> None:
