@@ -71,3 +71,20 @@ def test_a_receipt_with_other_units_does_not_verify(installation: Installation, 
     document["segment"]["event"]["units"] += 1
     with pytest.raises(ReceiptInvalid):
         verify_receipt(canonical(document), vkey)
+
+
+def test_the_receipt_of_a_call_fails_on_every_flipped_byte(
+    installation: Installation, vkey: str
+) -> None:
+    grant = give(installation)
+    settle(installation, *(call_on(grant) for _ in range(3)))
+    seal_due(installation)
+    sequence(installation)
+    content = receipt_of(installation, 2)
+    assert verify_receipt(content, vkey).event is not None
+    for position in range(len(content)):
+        for flip in (0x01, 0x80):
+            altered = bytearray(content)
+            altered[position] ^= flip
+            with pytest.raises(ReceiptInvalid):
+                verify_receipt(bytes(altered), vkey)
