@@ -1,14 +1,13 @@
-"""Billed contracts: what billing reads of contracts and of use, and which months are still open."""
+"""Billed contracts: what billing reads of contracts, and which months are still open."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
 from app.billing.invoices.lines import SignedPrices
@@ -24,7 +23,6 @@ from app.contracts.queries import (
 )
 from app.contracts.states import LIVING
 from app.contracts.terms import agreed_plan
-from app.metering.tables import grant_state, usage_period
 
 INSTANT = timedelta(microseconds=1)
 
@@ -116,25 +114,6 @@ def signed_prices(document: Mapping[str, Any]) -> SignedPrices:
         fee_rate=Decimal(document["alliance_fee"]["rate"]),
         title=document["listing"]["title"],
     )
-
-
-def grants_with_open_use(
-    connection: sa.Connection, grant_ids: Iterable[str], *, or_live: bool = False
-) -> frozenset[str]:
-    """Those of the grants that have events which no closed period holds; `or_live`, or may yet."""
-    closed = (
-        sa.select(sa.func.max(usage_period.c.last_number))
-        .where(usage_period.c.grant_id == grant_state.c.grant_id)
-        .scalar_subquery()
-    )
-    open_use = grant_state.c.last_number > sa.func.coalesce(closed, 0)
-    rows = connection.execute(
-        sa.select(grant_state.c.grant_id).where(
-            grant_state.c.grant_id.in_(list(grant_ids)),
-            sa.or_(open_use, grant_state.c.live) if or_live else open_use,
-        )
-    )
-    return frozenset(str(row.grant_id) for row in rows)
 
 
 def _drawn_to(session: Session, grant_ids: Sequence[str]) -> dict[str, Period]:

@@ -21,8 +21,7 @@ from app.billing.models import ClosingState, PeriodClosing
 from app.billing.periods import parse_period
 from app.kernel.clock import epoch_us
 from app.kernel.money import currency_of
-from app.metering.closing import units_between
-from app.metering.tables import usage_event, usage_period
+from app.metering.closing import closed_to, last_numbers_before, units_between
 
 AT_ONCE = 200
 
@@ -30,7 +29,7 @@ AT_ONCE = 200
 def line_problems(session: Session) -> Iterator[str]:
     """Invoices whose share, fee and tax are not what their lines make them."""
     issued = select(Invoice).where(Invoice.state != InvoiceState.DRAFT).order_by(col(Invoice.id))
-    for invoice in session.exec(issued).all():
+    for invoice in session.exec(issued.execution_options(yield_per=AT_ONCE)):
         currency = currency_of(invoice.currency)
         amounts = [_rated(line, invoice) for line in lines_of(session, invoice.id)]
         money = break_down(amounts, currency)
@@ -50,6 +49,7 @@ def range_problems(session: Session, usage: sa.Connection) -> Iterator[str]:
     for start in range(0, len(contract_ids), AT_ONCE):
         for found in load_contracts(session, contract_ids[start : start + AT_ONCE]):
             contracts[found.contract.grant_id] = found.contract
+    yield from _lines_without_range(session)
     for grant_id, rows in by_grant.items():
         yield from _events_missing(usage, grant_id, rows)
         if grant_id not in contracts:
@@ -57,6 +57,16 @@ def range_problems(session: Session, usage: sa.Connection) -> Iterator[str]:
             continue
         yield from _wrongly_priced(session, contracts[grant_id], rows)
         yield from _foreign_terms(usage, contracts[grant_id], rows)
+
+
+def _lines_without_range(session: Session) -> Iterator[str]:
+    """Lines of a grant of which no month was closed at all; the others are seen by grant."""
+    ranged = select(InvoicedRange.grant_id)
+    lines = select(InvoiceLine.id, InvoiceLine.grant_id).where(
+        col(InvoiceLine.grant_id).not_in(ranged)
+    )
+    for line_id, grant_id in session.exec(lines.order_by(col(InvoiceLine.id))):
+        yield f"B2: line {line_id} is for events of {grant_id}, of which no month was closed"
 
 
 def uninvoiced_problems(session: Session, usage: sa.Connection) -> Iterator[str]:
@@ -74,13 +84,7 @@ def uninvoiced_problems(session: Session, usage: sa.Connection) -> Iterator[str]
             )
         ).all()
     )
-    rows = usage.execute(
-        sa.select(usage_event.c.grant_id, sa.func.max(usage_event.c.number))
-        .where(usage_event.c.settled_at_us < epoch_us(until.ends_at))
-        .group_by(usage_event.c.grant_id)
-        .order_by(usage_event.c.grant_id)
-    )
-    for grant_id, last in rows:
+    for grant_id, last in last_numbers_before(usage, epoch_us(until.ends_at)):
         if last > reached.get(grant_id, 0):
             yield (
                 f"B2: {grant_id} was used to number {last} by the end of {until}, "
@@ -102,13 +106,8 @@ def _events_missing(
         parts = units_between(usage, grant_id, row.first_number, row.last_number)
         if (units := sum(part.units for part in parts)) != row.units:
             yield f"B2: {name} was closed with {row.units} units, its events have {units}"
-    closed_to = usage.execute(
-        sa.select(sa.func.max(usage_period.c.last_number)).where(
-            usage_period.c.grant_id == grant_id
-        )
-    ).scalar_one()
-    if (closed_to or 0) < reached:
-        yield f"B2: {grant_id} is invoiced to {reached}, but closed to {closed_to or 0}"
+    if (last := closed_to(usage, grant_id)) < reached:
+        yield f"B2: {grant_id} is invoiced to {reached}, but closed to {last}"
 
 
 def _wrongly_priced(

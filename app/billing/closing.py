@@ -17,7 +17,6 @@ from app.audit.recording import record
 from app.billing.billed import (
     OpenContract,
     contracts_to_bill,
-    grants_with_open_use,
     load_contracts,
 )
 from app.billing.errors import PeriodOpen
@@ -37,7 +36,7 @@ from app.kernel.actor import job_actor
 from app.kernel.clock import epoch_us
 from app.kernel.refusals import Outage
 from app.metering import tasks as metering_tasks
-from app.metering.closing import close_range
+from app.metering.closing import close_range, grants_with_open_use
 from app.metering.granting import load_grant
 
 CLOSE = "period.close"

@@ -6,12 +6,14 @@ of the period: no call can fall between two periods, and none is in two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from app.metering.tables import grant_state, grant_terms, usage_event, usage_period
+
+BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +119,51 @@ def units_between(
     return [PricedUnits(*row) for row in rows]
 
 
-def _open_range(connection: sa.Connection, grant_id: str, up_to_us: int) -> tuple[int, int]:
-    """The numbers after the last closed period that were settled before `up_to_us`."""
-    closed_to = connection.execute(
+def grants_with_open_use(
+    connection: sa.Connection, grant_ids: Iterable[str], *, or_live: bool = False
+) -> frozenset[str]:
+    """Those of the grants that have events which no closed period holds; `or_live`, or may yet."""
+    closed = (
+        sa.select(sa.func.max(usage_period.c.last_number))
+        .where(usage_period.c.grant_id == grant_state.c.grant_id)
+        .scalar_subquery()
+    )
+    open_use = grant_state.c.last_number > sa.func.coalesce(closed, 0)
+    rows = connection.execute(
+        sa.select(grant_state.c.grant_id).where(
+            grant_state.c.grant_id.in_(list(grant_ids)),
+            sa.or_(open_use, grant_state.c.live) if or_live else open_use,
+        )
+    )
+    return frozenset(str(row.grant_id) for row in rows)
+
+
+def closed_to(connection: sa.Connection, grant_id: str) -> int:
+    """The number of the last event that a closed period of the grant holds; 0 for none."""
+    found = connection.execute(
         sa.select(sa.func.max(usage_period.c.last_number)).where(
             usage_period.c.grant_id == grant_id
         )
     ).scalar_one()
-    first = (closed_to or 0) + 1
+    return found or 0
+
+
+def last_numbers_before(connection: sa.Connection, at_us: int) -> Iterator[tuple[str, int]]:
+    """Every grant with the number of its last event that was settled before `at_us`."""
+    rows = connection.execute(
+        sa.select(usage_event.c.grant_id, sa.func.max(usage_event.c.number))
+        .where(usage_event.c.settled_at_us < at_us)
+        .group_by(usage_event.c.grant_id)
+        .order_by(usage_event.c.grant_id)
+        .execution_options(yield_per=BATCH)
+    )
+    for grant_id, number in rows:
+        yield str(grant_id), int(number)
+
+
+def _open_range(connection: sa.Connection, grant_id: str, up_to_us: int) -> tuple[int, int]:
+    """The numbers after the last closed period that were settled before `up_to_us`."""
+    first = closed_to(connection, grant_id) + 1
     # Settled moments never fall as numbers rise.
     last = connection.execute(
         sa.select(sa.func.max(usage_event.c.number)).where(

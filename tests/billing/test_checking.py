@@ -108,6 +108,7 @@ def test_a_broken_row_of_money_is_named(sold: Till, statement: str, wanted: str)
             "begins at 2, not at 1",
         ),
         ("DELETE FROM invoiced_range", "is invoiced to 0"),
+        ("DELETE FROM invoiced_range", "of which no month was closed"),
         ("UPDATE invoice SET number_seq = number_seq + 1", "have a gap before number"),
     ],
 )
