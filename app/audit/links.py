@@ -13,6 +13,9 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from app.audit.models import Leaf
+from app.audit.verifying import SEALED
+
+SHOWN_SEALS = 1000
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,13 @@ def subject_of(session: Session, leaf_id: str) -> str | None:
 
 
 def leaves_about(session: Session, subjects: Collection[str]) -> Iterator[Link]:
-    """The leaves about any of `subjects`, in the order in which they were made."""
-    leaves = session.exec(
-        select(Leaf).where(col(Leaf.subject_id).in_(subjects)).order_by(col(Leaf.id))
-    )
-    for leaf in leaves:
-        facts = {"number": leaf.number, "event": leaf.kind, "subject": leaf.subject_id}
-        yield Link(leaf.id, "leaf", facts)
+    """The leaves about any of `subjects`, in the order in which they were made.
+
+    Of seals only the first thousand: a grant in use has thousands a day.
+    """
+    columns = (col(Leaf.id), col(Leaf.number), col(Leaf.kind), col(Leaf.subject_id))
+    about = select(*columns).where(col(Leaf.subject_id).in_(subjects)).order_by(col(Leaf.id))
+    seals = session.exec(about.where(Leaf.kind == SEALED).limit(SHOWN_SEALS)).all()
+    others = session.exec(about.where(Leaf.kind != SEALED)).all()
+    for leaf_id, number, kind, subject_id in sorted([*seals, *others]):
+        yield Link(leaf_id, "leaf", {"number": number, "event": kind, "subject": subject_id})

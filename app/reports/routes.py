@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated
 
 from litestar import get
@@ -16,6 +17,7 @@ from app.contracts.queries import access_contract
 from app.db.installation import Installation
 from app.http.documented import Documented
 from app.http.guarding import needs
+from app.http.paging import DEFAULT_LIMIT, MAX_LIMIT, decode_cursor, encode_cursor
 from app.http.schemas import Page
 from app.kernel.actor import Actor
 from app.kernel.refusals import RowNotFound
@@ -74,11 +76,21 @@ def get_leaf(
 
 @get("/audit/trail", sync_to_thread=True, tags=TAGS, guards=[READS])
 def get_trail(
-    subject: FromQuery[str], session: NamedDependency[Session], actor: NamedDependency[Actor]
+    subject: FromQuery[str],
+    session: NamedDependency[Session],
+    actor: NamedDependency[Actor],
+    limit: Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+    cursor: FromQuery[str | None] = None,
 ) -> Page[LeafView]:
-    """Who did what to one row, in order; only the leaves that are your business."""
-    leaves = [leaf for leaf in trail(session, subject) if may_see_leaf(actor, leaf)]
-    return Page(items=[leaf_view(leaf) for leaf in leaves])
+    """Who did what to one row, the oldest first; only the leaves that are your business."""
+    after = "" if cursor is None else decode_cursor(cursor)
+    yours = (leaf for leaf in trail(session, subject, after) if may_see_leaf(actor, leaf))
+    found = list(islice(yours, limit + 1))
+    more = len(found) > limit
+    return Page(
+        items=[leaf_view(leaf) for leaf in found[:limit]],
+        next_cursor=encode_cursor(found[limit - 1].id) if more else None,
+    )
 
 
 @get("/audit/proof", sync_to_thread=True, tags=TAGS, guards=[READS], opt=ABOUT_TREES)
