@@ -26,8 +26,11 @@ class Spread:
     low: float
     high: float
 
+    def __format__(self, spec: str) -> str:
+        return f"{self.median:{spec}} ({self.low:{spec}}–{self.high:{spec}})"
+
     def __str__(self) -> str:
-        return f"{self.median:,.0f} ({self.low:,.0f}–{self.high:,.0f})"
+        return f"{self:,.0f}"
 
 
 def spread(values: list[float]) -> Spread:
@@ -44,13 +47,20 @@ class Shot:
     errors: int
 
 
+def load_tool() -> str:
+    """Where wrk is; raises `LoadToolMissing`, which says how to get it."""
+    found = shutil.which("wrk")
+    if found is None:
+        raise LoadToolMissing("wrk is missing; on Debian: apt-get install wrk")
+    return found
+
+
 def shoot(url: str, headers: Mapping[str, str], connections: int) -> Shot:
     """Load `url` (loopback only) for a few seconds and read what wrk says."""
-    if shutil.which("wrk") is None:
-        raise LoadToolMissing("wrk is missing; on Debian: apt-get install wrk")
+    wrk = load_tool()
     assert url.startswith("http://127.0.0.1:"), "load goes to loopback only"
     options = [f"-H{name}: {value}" for name, value in headers.items()]
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", *options, url]
+    command = [wrk, "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", *options, url]
     text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", text)
