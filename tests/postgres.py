@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -84,7 +85,8 @@ class Postgres:
         pid = self._server.get_pid()
         assert pid is not None
         os.kill(pid, signal.SIGQUIT)
-        self._server.stop()
+        while Path(f"/proc/{pid}").exists():
+            time.sleep(0.02)
 
     def start(self) -> None:
         """Start again where it was."""

@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -17,60 +16,12 @@ import pytest
 from app.sandbox.goods import divisions_api, world_gdp
 from tests.conftest import Databases
 from tests.deployment import Deployment, Sale, running_upstream
+from tests.faults.loading import Journal, load
+from tests.faults.processes import worker_pids
 from tests.faults.test_exactness import run, settled, until_in_force
 
 KILLS = 20
-CALLERS = 16
 SEED = int(os.environ.get("ZHIGU_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
-
-
-class Journal:
-    """What a client knows: the receipt that each of its keys was answered with."""
-
-    def __init__(self) -> None:
-        self.receipts: dict[str, str] = {}
-        self.disagreements: list[str] = []
-
-    def answered(self, key: str, receipt: str) -> None:
-        known = self.receipts.setdefault(key, receipt)
-        if known != receipt:
-            self.disagreements.append(key)
-
-
-async def call_until_told(
-    session: aiohttp.ClientSession, url: str, key: str, journal: Journal, stop: asyncio.Event
-) -> None:
-    """Call under `key` again and again until it is answered with data."""
-    while not stop.is_set():
-        try:
-            timeout = aiohttp.ClientTimeout(total=5)
-            headers = {"Idempotency-Key": key}
-            async with session.get(
-                f"{url}?observer={key}", headers=headers, timeout=timeout
-            ) as answer:
-                await answer.read()
-                if answer.status == 200:
-                    journal.answered(key, answer.headers["Usage-Receipt"])
-                    return
-                assert answer.status in (401, 403, 503), await answer.text()
-        except (aiohttp.ClientError, TimeoutError, ConnectionError):
-            pass
-        await asyncio.sleep(0.05)
-
-
-async def load(url: str, token: str, journal: Journal, prefix: str, ending: asyncio.Event) -> None:
-    """Callers that go on to fresh keys until `ending`, and finish the keys they have begun."""
-    never = asyncio.Event()
-    headers = {"Authorization": f"Bearer {token}"}
-    async with aiohttp.ClientSession(headers=headers) as session:
-
-        async def caller(number: int) -> None:
-            turn = 0
-            while not ending.is_set():
-                turn += 1
-                await call_until_told(session, url, f"{prefix}-{number}-{turn}", journal, never)
-
-        await asyncio.gather(*(caller(number) for number in range(CALLERS)))
 
 
 async def kill_again_and_again(
@@ -128,29 +79,6 @@ def test_twenty_kills_under_load_lose_and_double_nothing(
     assert len(ids) > KILLS, "there was load"
     assert all(served[key] >= 1 for key in journal.receipts), "the upstream saw each of them"
     assert deployment.zhigu("fsck") == ""
-
-
-def worker_pids(deployment: Deployment) -> list[int]:
-    """The serving processes: children of the server that our supervisor runs."""
-    group = deployment.group()
-    parents: dict[int, int] = {}
-    commands: dict[int, bytes] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            stat = (entry / "stat").read_text().rpartition(")")[2].split()
-            command = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(stat[2]) == group and command:
-            parents[int(entry.name)] = int(stat[1])
-            commands[int(entry.name)] = command
-    return [
-        pid
-        for pid, parent in parents.items()
-        if b"--alone" in commands.get(parent, b"") and b"resource_tracker" not in commands[pid]
-    ]
 
 
 def test_one_worker_killed_the_rest_serve_on(
