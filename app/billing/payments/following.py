@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlmodel import col, or_, select
+from sqlmodel import col, func, or_, select
 
 from app.billing.payments.models import Payment
 from app.billing.payments.paying import START
@@ -56,26 +56,26 @@ def follow_payment(installation: Installation, payment_id: str, hint: str | None
 
 
 def sweep_payments(installation: Installation) -> None:
-    """Ask again about payments that have waited; recurring work, for webhooks that never came."""
+    """Ask again about payments that have waited; recurring work, for webhooks that never came.
+
+    So many at a time, and the next ones a minute later: none waits behind pages that stay open.
+    """
     if not installation.settings.stripe_secret_key:
         return
     with installation.transaction(job_actor("payments.sweep")) as session:
         moment = now(session)
-        waiting = session.exec(
-            select(Payment)
-            .where(
-                or_(
-                    col(Payment.state).in_(UNSETTLED),
-                    (col(Payment.state) == PaymentState.SUCCEEDED)
-                    & col(Payment.fee_minor).is_(None),
-                ),
-                col(Payment.created_at) <= moment - PATIENCE,
-            )
-            .order_by(col(Payment.id))
-            .limit(AT_ONCE)
+        waits = (
+            or_(
+                col(Payment.state).in_(UNSETTLED),
+                (col(Payment.state) == PaymentState.SUCCEEDED) & col(Payment.fee_minor).is_(None),
+            ),
+            col(Payment.created_at) <= moment - PATIENCE,
         )
         slot = epoch_us(moment) // (int(SWEEP_EVERY_S) * 1_000_000)
-        for payment in waiting:
+        stretches = -(-session.exec(select(func.count()).where(*waits)).one() // AT_ONCE)
+        first = AT_ONCE * (slot % max(1, stretches))
+        waiting = select(Payment).where(*waits).order_by(col(Payment.id))
+        for payment in session.exec(waiting.offset(first).limit(AT_ONCE)):
             opened = payment.checkout_session is not None
             kind = FOLLOW if opened else START
             enqueue(session, kind, dedupe_key=f"{kind}:{payment.id}:{slot}", payment_id=payment.id)

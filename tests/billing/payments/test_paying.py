@@ -9,6 +9,7 @@ import pytest
 
 from app.billing.invoices.drawing import draw_invoices
 from app.billing.invoices.models import Invoice
+from app.billing.payments import following
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import SetClock
@@ -295,6 +296,23 @@ def test_a_payment_without_webhooks_is_found_by_the_sweep(till: Till, clock: Set
     clock.advance(timedelta(minutes=3))
     till.worker.run_schedule_once()
     till.work()
+    assert state_of(till, payment_id) == "succeeded"
+
+
+def test_no_payment_waits_for_the_sweep_behind_pages_that_stay_open(
+    till: Till, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "AT_ONCE", 1)
+    till.pay(till.invoice())
+    payment_id = till.pay(till.invoice())
+    till.work()
+    till.complete(payment_id)
+    till.double.take_webhooks()  # lost
+    clock.advance(timedelta(minutes=3))
+    for _ in range(2):
+        till.worker.run_schedule_once()
+        till.work()
+        clock.advance(timedelta(minutes=1))
     assert state_of(till, payment_id) == "succeeded"
 
 
