@@ -7,6 +7,7 @@ from sqlmodel import Session
 from app.accounts.queries import must_be_verified
 from app.accounts.roles import Role, has_role, must_have_role
 from app.db.session import actor_of, now
+from app.http.entity_tags import check_if_match
 from app.kernel.actor import Actor
 from app.kernel.refusals import NotAllowed
 from app.listings.cataloguing import show_in_catalogue, take_from_catalogue
@@ -48,12 +49,19 @@ def submit_listing(session: Session, listing_id: str) -> ListingVersion:
 
 
 def review_listing(
-    session: Session, listing_id: str, decision: Decision, *, reason: str, basis: str
+    session: Session,
+    listing_id: str,
+    decision: Decision,
+    *,
+    reason: str,
+    basis: str,
+    if_match: str | None = None,
 ) -> Listing:
     """Decide on the version that waits; approving puts exactly that version on sale.
 
-    Refuses with `OwnReview`, `ListingStepRefused`, and on approval again with `GatesFailed`:
-    plans and certificates may have changed meanwhile.
+    `if_match` names the edit that the reviewer read: another may have been corrected and handed
+    in meanwhile. Refuses with `OwnReview`, `EditConflict`, `ListingStepRefused`, and on approval
+    again with `GatesFailed`: plans and certificates may have changed meanwhile.
     """
     actor = actor_of(session)
     must_have_role(actor, Role.REVIEWER)
@@ -62,6 +70,7 @@ def review_listing(
     listing = access_listing(session, listing_id, lock=True)
     if actor.organisation_id == listing.provider_id:
         raise OwnReview("Nobody reviews what their own organisation lists.")
+    check_if_match(if_match, listing.edit)
     version = newest_version(session, listing_id)
     move_work(listing, DECIDED[decision])
     assert version is not None, "what was submitted has a version"

@@ -234,11 +234,22 @@ def post_submit(listing_id: FromPath[str], session: NamedDependency[Session]) ->
 
 @post(f"{ONE}/review", sync_to_thread=True, guards=WRITE, status_code=200, tags=TAGS)
 def post_review(
-    listing_id: FromPath[str], data: JSONBody[ReviewBody], session: NamedDependency[Session]
+    listing_id: FromPath[str],
+    data: JSONBody[ReviewBody],
+    session: NamedDependency[Session],
+    if_match: IfMatch = None,
 ) -> Response[ListingView]:
-    """Decide on a submitted version; a reviewer of the alliance does, never of the provider."""
+    """Decide on a submitted version; a reviewer of the alliance does, never of the provider.
+
+    Send the `ETag` that you read as `If-Match`: then nothing is approved that you have not seen.
+    """
     reviewed = review_listing(
-        session, listing_id, data.decision, reason=data.reason, basis=data.basis
+        session,
+        listing_id,
+        data.decision,
+        reason=data.reason,
+        basis=data.basis,
+        if_match=if_match,
     )
     return answer_listing(session, reviewed)
 

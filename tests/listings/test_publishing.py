@@ -110,6 +110,21 @@ def test_a_correction_is_edited_and_submitted_again(shop: Shop) -> None:
     assert [item["number"] for item in own] == [2, 1]
 
 
+def test_a_reviewer_approves_what_they_have_read_and_nothing_handed_in_since(shop: Shop) -> None:
+    listing_id = shop.filled()
+    good(shop.step(shop.provider, listing_id, "submit"))
+    path = f"{API}/{listing_id}"
+    read = shop.reviewer.get(path).headers["etag"]
+    good(shop.step(shop.reviewer, listing_id, "review", decision="correct", reason="r", basis="b"))
+    good(shop.provider.patch(path, json={"metadata": {"title": "unseen"}}))
+    good(shop.step(shop.provider, listing_id, "submit"))
+    body = {"decision": "approve"}
+    answer = shop.reviewer.post(f"{path}/review", json=body, headers={"If-Match": read})
+    refused(answer, 412, "edit-conflict")
+    fresh = {"If-Match": shop.reviewer.get(path).headers["etag"]}
+    good(shop.reviewer.post(f"{path}/review", json=body, headers=fresh))
+
+
 def test_a_rejection_is_final(shop: Shop) -> None:
     listing_id = shop.filled()
     good(shop.step(shop.provider, listing_id, "submit"))
