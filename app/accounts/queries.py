@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.accounts.errors import OrganisationNotVerified
-from app.accounts.models import Organisation, SigningKey
+from app.accounts.models import Organisation, SigningKey, Verification
 from app.accounts.roles import OVERSEERS, has_role, is_admin
 from app.accounts.states import VerificationState
 from app.db.locks import get_or_refuse
@@ -71,6 +71,15 @@ def verification_at(organisation: Organisation, moment: datetime) -> Verificatio
         assert until is not None
         return VerificationState.VERIFIED if moment < until else VerificationState.EXPIRED
     return organisation.verification_state
+
+
+def open_verification(session: Session, organisation_id: str) -> Verification | None:
+    """The organisation's request that waits for a reviewer; there is one at most."""
+    return session.exec(
+        select(Verification).where(
+            Verification.organisation_id == organisation_id, col(Verification.decision).is_(None)
+        )
+    ).one_or_none()
 
 
 def must_be_verified(session: Session, organisation_id: str) -> None:

@@ -12,7 +12,11 @@ from app.accounts.claiming import claim
 from app.accounts.credit_codes import is_credit_code
 from app.accounts.errors import CreditCodeInvalid, CreditCodeTaken, NameVerified
 from app.accounts.models import Organisation
-from app.accounts.queries import access_managed_organisation, load_organisation
+from app.accounts.queries import (
+    access_managed_organisation,
+    load_organisation,
+    open_verification,
+)
 from app.accounts.states import OrganisationKind, VerificationState
 from app.audit.recording import record
 from app.db.session import now
@@ -80,8 +84,7 @@ def amend_organisation(
     }
     if not changed:
         return organisation
-    settled = (VerificationState.PENDING, VerificationState.VERIFIED)
-    if VERIFIED_FIELDS & set(changed) and organisation.verification_state in settled:
+    if VERIFIED_FIELDS & set(changed) and _is_vouched_for(session, organisation):
         raise NameVerified(
             "Name and credit code are verified, or about to be: they cannot change now.",
             verification_state=organisation.verification_state.value,
@@ -122,6 +125,12 @@ def resume_organisation(session: Session, organisation_id: str, reason: str) -> 
         organisation.edit += 1
         _record(session, "organisation:resumed", organisation, reason)
     return organisation
+
+
+def _is_vouched_for(session: Session, organisation: Organisation) -> bool:
+    """Whether a reviewer vouches for the name, or is about to: a renewal outlives its lapse."""
+    held = organisation.verification_state is VerificationState.VERIFIED
+    return held or open_verification(session, organisation.id) is not None
 
 
 def _record(session: Session, kind: str, organisation: Organisation, reason: str) -> None:

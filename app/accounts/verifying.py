@@ -19,6 +19,7 @@ from app.accounts.models import Organisation, Verification
 from app.accounts.queries import (
     access_managed_organisation,
     load_organisation,
+    open_verification,
     verification_at,
 )
 from app.accounts.roles import Role, must_have_role
@@ -46,7 +47,7 @@ def request_verification(
 ) -> Organisation:
     """Ask for a first verification or for a renewal; one request at a time."""
     organisation = access_managed_organisation(session, organisation_id)
-    if _open_request(session, organisation_id) is not None:
+    if open_verification(session, organisation_id) is not None:
         raise VerificationStepRefused(
             "A request is waiting for its decision.",
             verification_state=organisation.verification_state.value,
@@ -104,7 +105,7 @@ def decide_verification(
     if actor.organisation_id == organisation_id:
         raise OwnVerification("Nobody verifies their own organisation.")
     organisation = load_organisation(session, organisation_id, lock=True)
-    request = _open_request(session, organisation_id)
+    request = open_verification(session, organisation_id)
     if request is None:
         raise VerificationStepRefused(
             "There is no request to decide.",
@@ -163,14 +164,6 @@ def verifications_of(session: Session, organisation_id: str) -> list[Verificatio
             .order_by(col(Verification.number).desc())
         )
     )
-
-
-def _open_request(session: Session, organisation_id: str) -> Verification | None:
-    return session.exec(
-        select(Verification).where(
-            Verification.organisation_id == organisation_id, col(Verification.decision).is_(None)
-        )
-    ).one_or_none()
 
 
 def _settle_expiry(organisation: Organisation, moment: datetime) -> None:

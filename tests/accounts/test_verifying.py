@@ -144,6 +144,9 @@ def test_a_renewal_asked_for_in_time_is_decided_after_the_day_has_passed(
     clock.advance(timedelta(days=10))
     expire_verifications(installation)
     assert state_of(parties, one) == "EXPIRED"
+    renamed = parties.own(one).patch(f"{PATH}/{one}", json={"name": "another, under review"})
+    assert renamed.status_code == 409
+    assert renamed.json()["type"] == "urn:zhigu:problem:name-verified"
     assert decide(parties, one, VERIFIED) == (200, "VERIFIED")
 
 
