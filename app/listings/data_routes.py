@@ -70,7 +70,7 @@ async def post_file(
             folder,
             installation.settings.upload_max_bytes,
         )
-        kept = await run_sync(keep_upload, received, folder, files_dir)
+        kept = await keep_upload(received, folder, files_dir)
     return file_view(await run_sync(attach_file, session, listing_id, kept))
 
 

@@ -192,17 +192,18 @@ def test_an_upload_for_another_kind_of_listing_is_refused(shop: Shop) -> None:
 def test_too_many_conversions_at_once_are_an_outage(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploading, "WAIT_MAX_S", 0.0)
+    monkeypatch.setattr(uploading, "WAIT_MAX_S", 0.2)
     listing_id = shop.draft()
-    for _ in range(uploading.AT_ONCE):
-        uploading._slots.acquire()
+    turns = [object() for _ in range(uploading.AT_ONCE)]
+    for turn in turns:
+        uploading._slots.acquire_on_behalf_of_nowait(turn)
     try:
         answer = shop.upload(listing_id)
         refused(answer, 503, "unavailable")
         assert answer.headers["retry-after"] == "30"
     finally:
-        for _ in range(uploading.AT_ONCE):
-            uploading._slots.release()
+        for turn in turns:
+            uploading._slots.release_on_behalf_of(turn)
     good(shop.upload(listing_id))
 
 
