@@ -15,7 +15,7 @@ SNAPSHOT = "REPEATABLE READ"
 
 
 def make_engine(url: str) -> Engine:
-    """An engine for `sqlite:///…` or `postgresql://…`.
+    """An engine for `sqlite:///…` or `postgresql://…`, whose errors tell no values to the logs.
 
     A SQLite write transaction is BEGIN IMMEDIATE from its first statement (see `writing`), so that
     read-decide-write never upgrades a lock.
@@ -23,13 +23,16 @@ def make_engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(
-            parsed, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
+            parsed,
+            hide_parameters=True,
+            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     return create_engine(
         parsed.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_pre_ping=True,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import select
 
 from app.db.installation import Installation
@@ -35,6 +35,14 @@ def test_nothing_is_opened_before_the_first_statement(installation: Installation
     with installation.transaction(OPERATOR) as session:
         enqueue(session, "a")
     assert len(opened) == 1
+
+
+def test_an_error_of_the_store_tells_no_value_to_the_logs(installation: Installation) -> None:
+    for engine in (installation.market, installation.usage):
+        with engine.connect() as connection, pytest.raises(DBAPIError) as raised:
+            connection.execute(text("SELECT * FROM nowhere WHERE a = :a"), {"a": "a secret"})
+        assert "nowhere" in str(raised.value)
+        assert "a secret" not in str(raised.value)
 
 
 def test_a_transaction_has_one_moment(installation: Installation) -> None:
