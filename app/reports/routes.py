@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated
 
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
-from sqlmodel import Session
+from sqlalchemy import Connection
+from sqlmodel import Session, col
 
 from app.audit.errors import NotYetSealed
 from app.audit.queries import leaf_numbered, prove_consistency, prove_inclusion, trail
 from app.audit.verifying import encoded
-from app.contracts.queries import access_contract
+from app.contracts.models import Contract
+from app.contracts.queries import visible_contracts
 from app.db.installation import Installation
 from app.http.documented import Documented
 from app.http.guarding import needs
@@ -27,11 +30,14 @@ from app.reports.schemas import (
     InclusionView,
     InspectionView,
     LeafView,
+    SaleView,
     leaf_view,
     sale_view,
 )
 from app.reports.seeing import may_see_leaf, shown_of
 
+MAX_SALES = 20
+AT_ONCE = 500
 TAGS = ["Audit"]
 READS = needs("audit:read", "contracts:read", "admin")
 ABOUT_TREES = {"documented": Documented(refuses=(RowNotFound, NotYetSealed))}
@@ -45,22 +51,27 @@ def inspect(
 ) -> InspectionView:
     """The sale that an id belongs to, from its licence and signatures to its payout.
 
-    A buyer sees it up to its payment: what the provider is paid is not its business.
+    A buyer sees it up to its payment: what the provider is paid is not its business. What sales
+    share (a listing, a plan) belongs to many: the newest are shown.
     """
     with installation.usage_transaction(writes=False) as usage:
-        sales = []
-        for contract_id in sales_of(session, usage, any_id):
-            try:
-                access_contract(session, contract_id)
-            except RowNotFound:
-                continue
-            sale = inspect_sale(session, usage, contract_id)
-            shown = shown_of(session, sale)
-            if any_id not in sale.ids - shown.ids:
-                sales.append(sale_view(shown))
+        sales = list(islice(_sales(session, usage, any_id), MAX_SALES + 1))
     if not sales:
         raise RowNotFound("There is no such thing, or it is not yours.")
-    return InspectionView(id=any_id, sales=sales)
+    return InspectionView(id=any_id, sales=sales[:MAX_SALES], more=len(sales) > MAX_SALES)
+
+
+def _sales(session: Session, usage: Connection, any_id: str) -> Iterator[SaleView]:
+    """The sales of an id that the actor may see, the newest first, read as they are asked for."""
+    contract_ids = sorted(set(sales_of(session, usage, any_id)), reverse=True)
+    for start in range(0, len(contract_ids), AT_ONCE):
+        some = col(Contract.id).in_(contract_ids[start : start + AT_ONCE])
+        visible = visible_contracts(session).where(some).order_by(col(Contract.id).desc())
+        for contract in session.exec(visible).all():
+            sale = inspect_sale(session, usage, contract.id)
+            shown = shown_of(session, sale)
+            if any_id not in sale.ids - shown.ids:
+                yield sale_view(shown)
 
 
 @get("/audit/leaves/{number:int}", sync_to_thread=True, tags=TAGS, guards=[READS])

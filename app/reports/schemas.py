@@ -30,10 +30,14 @@ class SaleView(View):
 
 @looks_like(id=example_id("ctr"))
 class InspectionView(View):
-    """What an id belongs to: one sale, or several for what sales share (a listing, a plan)."""
+    """What an id belongs to: one sale, or several for what sales share (a listing, a plan).
+
+    The newest come first; `more` says that there are older ones than these.
+    """
 
     id: str
     sales: list[SaleView]
+    more: bool
 
 
 def sale_view(sale: Sale) -> SaleView:
