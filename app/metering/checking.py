@@ -53,6 +53,14 @@ def _orphans(connection: sa.Connection) -> Iterator[str]:
     ).scalar_one_or_none()
     if lost is not None:
         yield f"A2: event {lost} was settled under terms that are not here"
+    twice = connection.execute(
+        sa.select(usage_event.c.event_id)
+        .group_by(usage_event.c.event_id)
+        .having(sa.func.count() > 1)
+        .limit(1)
+    ).scalar_one_or_none()
+    if twice is not None:
+        yield f"M2: event {twice} was settled more than once"
     event = sa.and_(
         usage_event.c.grant_id == usage_key.c.grant_id,
         usage_event.c.number == usage_key.c.number,

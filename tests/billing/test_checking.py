@@ -38,6 +38,16 @@ def balance_problems(till: Till) -> Sequence[str]:
     return [one for one in found(till.installation) if one.startswith("B1")]
 
 
+def test_a_ledger_whose_guards_are_gone_is_named(sold: Till, engine_name: str) -> None:
+    with sold.installation.market.begin() as connection:
+        unguard(connection)
+    gone = balance_problems(sold)
+    assert "B1: posted rows can be changed, since the trigger ledger_posting_no_update is gone" in (
+        gone
+    )
+    assert len(gone) == (4 if engine_name == "sqlite" else 6)
+
+
 def test_books_of_money_balance(sold: Till) -> None:
     assert balance_problems(sold) == []
 

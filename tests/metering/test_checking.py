@@ -80,6 +80,16 @@ def test_a_broken_row_is_named(busy: Installation, statement: str, wanted: str) 
     assert any(problem.startswith(wanted) for problem in found), found
 
 
+def test_an_event_that_was_settled_twice_is_named(busy: Installation) -> None:
+    columns = "number, event_id, epoch, kind, settled_at_us, meter, units, operation, status, bytes"
+    execute(
+        busy,
+        f"INSERT INTO usage_event (grant_id, {columns}, request_sha256)"
+        f" SELECT 'grt_two', {columns}, request_sha256 FROM usage_event WHERE number = 1",
+    )
+    assert "M2: event evt_1 was settled more than once" in fsck(busy)
+
+
 def test_a_counter_over_its_limit_is_named_where_no_constraint_holds(
     busy: Installation, engine_name: str
 ) -> None:
