@@ -33,12 +33,15 @@ DECEMBER_10 = datetime(2026, 12, 10, 1, 0, tzinfo=UTC)
 
 
 def call(market: Market, slug: str, contract_id: str) -> Answer:
-    return market.buyer.client.call(
-        "GET",
-        f"/data/{slug}/rows?limit=2&order=-Year",
-        headers={"Contract": contract_id},
-        refusals=True,
-    )
+    """A call, asked again while it is 503: a busy machine may read the change feed late."""
+
+    def look() -> Answer | None:
+        path, headers = f"/data/{slug}/rows?limit=2&order=-Year", {"Contract": contract_id}
+        answer = market.buyer.client.call("GET", path, headers=headers, refusals=True)
+        return None if answer.status == 503 else answer
+
+    found: Answer = market.wait_for(look)
+    return found
 
 
 def first_call(market: Market, slug: str, contract_id: str) -> Answer:
