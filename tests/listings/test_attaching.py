@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from sqlmodel import col, select
 
@@ -192,19 +193,21 @@ def test_an_upload_for_another_kind_of_listing_is_refused(shop: Shop) -> None:
 def test_too_many_conversions_at_once_are_an_outage(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploading, "WAIT_MAX_S", 0.2)
+    class Taken:
+        """Turns that never come."""
+
+        async def acquire_on_behalf_of(self, _turn: object) -> None:
+            await anyio.sleep_forever()
+
     listing_id = shop.draft()
-    turns = [object() for _ in range(uploading.AT_ONCE)]
-    for turn in turns:
-        uploading._slots.acquire_on_behalf_of_nowait(turn)
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(uploading, "WAIT_MAX_S", 0.1)
+        patch.setattr(uploading, "_slots", Taken())
         answer = shop.upload(listing_id)
-        refused(answer, 503, "unavailable")
-        assert answer.headers["retry-after"] == "30"
-    finally:
-        for turn in turns:
-            uploading._slots.release_on_behalf_of(turn)
-    good(shop.upload(listing_id))
+    refused(answer, 503, "unavailable")
+    assert answer.headers["retry-after"] == "30"
+    for _ in range(uploading.AT_ONCE + 1):  # each gives its turn back
+        good(shop.upload(listing_id))
 
 
 def test_files_with_a_row_survive_the_sweep(shop: Shop) -> None:
