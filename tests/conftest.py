@@ -37,6 +37,7 @@ from app.kernel.sealing import MasterKeys
 from app.main import create_app
 from app.settings import Settings
 from tests.live import LiveServer, free_port
+from tests.matrix.answers import is_as_documented
 from tests.postgres import Postgres
 
 START = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)  # a Monday, 09:00 in Chongqing
@@ -165,7 +166,7 @@ class KnownActors:
 
 
 class Caller:
-    """Somebody who calls the API over HTTP under one token."""
+    """Somebody who calls the API over HTTP under one token, and holds it to its document."""
 
     def __init__(self, client: TestClient[Litestar], token: str | None) -> None:
         self._client = client
@@ -173,7 +174,9 @@ class Caller:
 
     def request(self, method: str, path: str, **options: Any) -> Response:
         headers = {**self._headers, **options.pop("headers", {})}
-        return self._client.request(method, path, headers=headers, **options)
+        answer = self._client.request(method, path, headers=headers, **options)
+        is_as_documented(answer)
+        return answer
 
     def get(self, path: str, **options: Any) -> Response:
         return self.request("GET", path, **options)

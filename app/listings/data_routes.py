@@ -19,6 +19,7 @@ from app.kernel.addresses import parse_upstream_url, refuse_private_host
 from app.listings.attaching import UpstreamWish, attach_file, check_upload, set_upstream
 from app.listings.datafiles.keeping import incoming_folder
 from app.listings.datafiles.receiving import UploadHeaders, receive_upload
+from app.listings.errors import NoSampleYet
 from app.listings.queries import upstream_of
 from app.listings.schemas import UpstreamBody
 from app.listings.showing import show_sample
@@ -92,7 +93,13 @@ def put_upstream(
     return upstream_view(upstream)
 
 
-@get(f"{ONE}/sample", sync_to_thread=True, tags=TAGS, security=[])
+@get(
+    f"{ONE}/sample",
+    sync_to_thread=True,
+    tags=TAGS,
+    security=[],
+    opt={"documented": Documented(refuses=(NoSampleYet,))},
+)
 def get_sample(listing_id: FromPath[str], session: NamedDependency[Session]) -> SampleView:
     """The first rows of the table, with sensitive values masked."""
     return show_sample(session, listing_id)

@@ -23,7 +23,6 @@ from app.kernel.sealing import MasterKeys
 from app.main import create_product
 from app.settings import Settings
 from tests.conftest import ENGINES, START, Api, Databases, KnownActors
-from tests.matrix.answers import is_as_documented
 from tests.matrix.world import World
 
 FOREVER = 2**40
@@ -80,11 +79,10 @@ def configured(installation: Installation) -> Installation:
 
 @contextmanager
 def open_api(installation: Installation) -> Iterator[Api]:
-    """The whole product, gateway and all, behind a client that holds it to its document."""
+    """The whole product, gateway and all, behind a test client."""
     actors = KnownActors(AccountAuthenticator(installation))
     product = create_product(installation, actors, lambda token: (actors.actor_of(token), FOREVER))
     with TestClient(product, raise_server_exceptions=False) as client:
-        client.event_hooks = {"response": [is_as_documented]}
         yield Api(client, actors)
 
 
