@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypedDict
 
 from app.accounts.bootstrapping import ensure_operator
@@ -25,9 +29,17 @@ class Initialised(TypedDict):
 
 
 def initialise(settings: Settings) -> Initialised:
-    """Make what is missing of home, keys, stores and the operator's client; keep the rest."""
+    """Make what is missing of home, keys, stores and the operator's client; keep the rest.
+
+    Of several processes at one home, each does this alone.
+    """
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
+    with _alone_in(settings.home):
+        return _initialise(settings)
+
+
+def _initialise(settings: Settings) -> Initialised:
     settings.files_dir.mkdir(exist_ok=True)
     keys = ensure_master_keys(settings.home / "master.keys")
     migrate_stores(settings)
@@ -43,6 +55,14 @@ def initialise(settings: Settings) -> Initialised:
         "admin_client_id": client_id,
         "admin_client_secret": secret,
     }
+
+
+@contextmanager
+def _alone_in(home: Path) -> Iterator[None]:
+    """Two that make a master key at once would seal with a key that the other replaces."""
+    with (home / "init.lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def migrate_stores(settings: Settings) -> None:
