@@ -20,7 +20,12 @@ class Process:
 
 def processes_of(deployment: Deployment) -> list[int]:
     """Every process of the deployment, by id."""
-    return sorted(process.pid for process in _group(deployment.group()))
+    return processes_in(deployment.group())
+
+
+def processes_in(group: int) -> list[int]:
+    """Every process of a process group, by id."""
+    return sorted(process.pid for process in _group(group))
 
 
 def worker_pids(deployment: Deployment) -> list[int]:
