@@ -39,10 +39,10 @@ ACTOR = job_actor(SEND)
 
 @dataclass(frozen=True, slots=True)
 class _Intent:
-    """A transfer that is to be made; an old one is looked for before it is asked for again."""
+    """A transfer that is to be made; one that may have been made is looked for first."""
 
     order: TransferOrder
-    is_old: bool
+    may_be_made: bool
 
 
 def send_payout(installation: Installation, payout_id: str) -> None:
@@ -58,11 +58,11 @@ def send_payout(installation: Installation, payout_id: str) -> None:
     if intent is None:
         return
     try:
-        made = _find(processor, intent.order) if intent.is_old else None
+        made = _find(processor, intent.order) if intent.may_be_made else None
         made = made or _ask(processor, intent.order)
     except ProcessorRefused as refusal:
         with installation.transaction(ACTOR) as session:
-            _note_refusal(session, payout_id, refusal)
+            _note_refusal(session, intent.order, refusal)
         return
     with installation.transaction(ACTOR) as session:
         _note_transfer(session, payout_id, made)
@@ -111,7 +111,9 @@ def _intend(session: Session, payout_id: str) -> _Intent | None:
         PaymentId(payment.id),
         payout.attempt,
     )
-    return _Intent(order, now(session) >= payout.sending_at + KEY_LIFE)
+    # Another attempt has another key: what an earlier one has done after all must be found.
+    is_old = now(session) >= payout.sending_at + KEY_LIFE
+    return _Intent(order, is_old or payout.attempt > 1)
 
 
 def _is_covered(session: Session, payout: Payout) -> bool:
@@ -148,8 +150,9 @@ def _find(processor: Processor, order: TransferOrder) -> TransferMade | None:
 
 
 def _note_transfer(session: Session, payout_id: str, made: TransferMade) -> None:
+    """The money has moved, whatever another job was told meanwhile."""
     payout = get_or_refuse(session, Payout, payout_id, lock=True)
-    if payout.state is not PayoutState.SENDING:
+    if payout.state is PayoutState.PAID:
         return
     assert made.amount == payout.amount, "the processor moved another amount"
     payout.transfer = made.transfer
@@ -168,9 +171,10 @@ def _note_transfer(session: Session, payout_id: str, made: TransferMade) -> None
     )
 
 
-def _note_refusal(session: Session, payout_id: str, refusal: ProcessorRefused) -> None:
-    payout = get_or_refuse(session, Payout, payout_id, lock=True)
-    if payout.state is not PayoutState.SENDING:
+def _note_refusal(session: Session, order: TransferOrder, refusal: ProcessorRefused) -> None:
+    """A refusal ends its own attempt only: the next may be on its way already."""
+    payout = get_or_refuse(session, Payout, order.payout_id, lock=True)
+    if payout.state is not PayoutState.SENDING or payout.attempt != order.attempt:
         return
     payout.failure = refusal.detail[:500]
     move_payout(session, payout, PayoutState.FAILED, code=refusal.code)

@@ -22,13 +22,14 @@ class PayoutState(StrEnum):
 NEXT: Mapping[PayoutState, frozenset[PayoutState]] = {
     # Held until the holding period is over, due until the provider has an account and the money.
     PayoutState.HELD: frozenset({PayoutState.DUE, PayoutState.FROZEN}),
-    PayoutState.DUE: frozenset({PayoutState.SENDING, PayoutState.FROZEN}),
+    PayoutState.DUE: frozenset({PayoutState.SENDING, PayoutState.FROZEN, PayoutState.PAID}),
     # Sending until the processor has said yes or no; silence is neither.
     PayoutState.SENDING: frozenset({PayoutState.PAID, PayoutState.FAILED}),
     PayoutState.PAID: frozenset(),
-    PayoutState.FAILED: frozenset({PayoutState.DUE, PayoutState.FROZEN}),
+    # Paid after all, or due again and paid, where one of two jobs was refused and the other not.
+    PayoutState.FAILED: frozenset({PayoutState.DUE, PayoutState.FROZEN, PayoutState.PAID}),
     # The buyer's money is disputed, or went back: an admin decides what the provider still gets.
-    PayoutState.FROZEN: frozenset({PayoutState.DUE}),
+    PayoutState.FROZEN: frozenset({PayoutState.DUE, PayoutState.PAID}),
 }
 
 
