@@ -132,7 +132,8 @@ def _note_silence(installation: Installation, payment_id: str) -> None:
 def _note_refusal(installation: Installation, payment_id: str, refusal: ProcessorRefused) -> None:
     with installation.transaction(ACTOR) as session:
         payment = get_or_refuse(session, Payment, payment_id, lock=True)
-        if payment.state not in UNSETTLED:
+        # A page that another job has opened can be paid on: only the page itself ends it.
+        if payment.state not in UNSETTLED or payment.checkout_session is not None:
             return
         payment.failure = refusal.detail[:500]
         move_payment(session, payment, PaymentState.FAILED, code=refusal.code)

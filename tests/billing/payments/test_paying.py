@@ -10,6 +10,9 @@ import pytest
 from app.billing.invoices.drawing import draw_invoices
 from app.billing.invoices.models import Invoice
 from app.billing.payments import following
+from app.billing.payments.processor import ProcessorRefused
+from app.billing.payments.starting import start_payment
+from app.billing.payments.stripe_processor import StripeProcessor
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import SetClock
@@ -295,6 +298,29 @@ def test_a_payment_without_webhooks_is_found_by_the_sweep(till: Till, clock: Set
     till.double.take_webhooks()  # lost
     clock.advance(timedelta(minutes=3))
     till.worker.run_schedule_once()
+    till.work()
+    assert state_of(till, payment_id) == "succeeded"
+
+
+def test_a_page_that_is_open_is_not_ended_by_a_job_that_was_refused(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two jobs ask for one page: the buyer could pay on it, and once more for the invoice."""
+    real, asked = StripeProcessor.open_checkout, [0]
+
+    def open_checkout(processor: StripeProcessor, *order: Any) -> Any:
+        asked[0] += 1
+        if asked[0] == 1:
+            start_payment(till.installation, payment_id)
+            raise ProcessorRefused("No such customer.", "resource_missing")
+        return real(processor, *order)
+
+    monkeypatch.setattr(StripeProcessor, "open_checkout", open_checkout)
+    payment_id = till.pay(till.invoice())
+    till.work()
+    assert state_of(till, payment_id) == "pending"
+    till.complete(payment_id)
+    till.deliver()
     till.work()
     assert state_of(till, payment_id) == "succeeded"
 
