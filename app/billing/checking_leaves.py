@@ -22,7 +22,7 @@ from app.billing.payments.states import PaymentState
 from app.billing.payouts.models import Payout, PayoutAccount
 from app.billing.payouts.states import PayoutState
 
-INVOICE_LEAVES = ("invoice:issued", "invoice:partly_paid", "invoice:paid", "invoice:overdue")
+INVOICE_LEAVES = tuple(f"invoice:{state.value}" for state in InvoiceState)
 PAYMENT_LEAVES = ("payment:begun", *(f"payment:{state.value}" for state in PaymentState))
 PAYOUT_LEAVES = tuple(f"payout:{state.value}" for state in PayoutState)
 
