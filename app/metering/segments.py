@@ -115,8 +115,8 @@ def record_segments(installation: Installation) -> None:
 
 def segment_root(connection: sa.Connection, grant_id: str, first: int, last: int) -> str:
     """The root over the events `first` to `last` as they stand now, 64 hex digits."""
-    hashes = [event_hash(event) for event in events_between(connection, grant_id, first, last)]
-    return root_of_hashes(hashes).hex()
+    events = events_between(connection, grant_id, first, last)
+    return root_of_hashes(map(event_hash, events)).hex()
 
 
 def _next_segment(installation: Installation, grant_id: str) -> Segment | None:
