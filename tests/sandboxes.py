@@ -25,6 +25,7 @@ class Sandbox:
     folder: Path
     port: int
     said: Path
+    pid: int = 0
 
     @property
     def url(self) -> str:
@@ -32,6 +33,19 @@ class Sandbox:
 
     def text(self) -> str:
         return self.said.read_text("utf-8")
+
+    def children(self) -> dict[str, int]:
+        """The processes under its supervisor, by what they are."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                command = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if parent == str(self.pid) and len(command) > 3:
+                found[" ".join(part.decode() for part in command[2:4])] = int(entry.name)
+        return found
 
     def shell(self, script: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """What a person gets who types `script` in another terminal, in the same folder."""
@@ -69,6 +83,7 @@ def running_sandbox(folder: Path, port: int | None = None) -> Iterator[Sandbox]:
             stdout=said,
             stderr=log,
         )
+        sandbox.pid = process.pid
         try:
             wait_until_ready(sandbox.url, STARTED_WITHIN_S)
             _wait_for_last_words(process, sandbox)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from app.sandbox.running import wait_until_ready
 from tests.sandboxes import Sandbox, make_folder, running_sandbox
 
 
@@ -135,3 +139,23 @@ def test_a_token_of_a_sandbox_that_never_was_is_said_plainly(tmp_path: Path) -> 
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line == "Error: there is no demo in var yet: start it with `make run`"
+
+
+def test_whatever_is_killed_comes_back_and_the_demo_plays_on(sandbox: Sandbox) -> None:
+    before = sandbox.children()
+    assert set(before) == {
+        "app.cli serve",
+        "app.cli work",
+        "app.sandbox.stripe_double --port",
+        "app.sandbox.upstream --port",
+    }
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 60
+    while not all(sandbox.children().get(name, pid) != pid for name, pid in before.items()):
+        assert time.monotonic() < until, sandbox.children()
+        time.sleep(0.1)
+    wait_until_ready(sandbox.url)
+    done = sandbox.shell(".venv/bin/zhigu demo")
+    assert done.returncode == 0, done.stderr
+    assert sandbox.shell(".venv/bin/zhigu fsck").returncode == 0
