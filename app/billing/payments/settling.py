@@ -144,6 +144,9 @@ def _post_fee(session: Session, payment: Payment, standing: PaymentStanding) -> 
     """The processor tells its fee with the charge, or some time after."""
     if payment.fee_minor is not None or standing.fee is None:
         return
+    if standing.fee.currency != payment.currency:
+        _note_conversion(session, payment, standing)
+        return
     payment.fee_minor = standing.fee.minor
     if standing.fee.minor == 0:
         return
@@ -156,6 +159,22 @@ def _post_fee(session: Session, payment: Payment, standing: PaymentStanding) -> 
         invoice_id=payment.invoice_id,
         balance_transaction=standing.balance_transaction,
     )
+
+
+def _note_conversion(session: Session, payment: Payment, standing: PaymentStanding) -> None:
+    """The processor holds other money than was paid: a person decides what the provider gets."""
+    assert standing.fee is not None
+    record(
+        session,
+        "payment:converted",
+        payment.id,
+        organisations=(payment.buyer_id, payment.provider_id),
+        dedupe_key=f"payment:converted:{payment.id}",
+        invoice_id=payment.invoice_id,
+        held_currency=standing.fee.currency,
+        balance_transaction=standing.balance_transaction,
+    )
+    freeze_payout(session, payment.id, "held in another currency")
 
 
 def _note_taken_back(session: Session, payment: Payment, standing: PaymentStanding) -> None:

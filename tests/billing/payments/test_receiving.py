@@ -240,6 +240,29 @@ def test_the_fee_may_come_after_the_payment(till: Till, clock: SetClock) -> None
     assert till.balances() == PAID
 
 
+def test_a_late_fee_in_another_currency_is_posted_nowhere_and_freezes_the_payout(
+    till: Till, clock: SetClock
+) -> None:
+    payment_id, webhooks = completed(till)
+    (charge,) = till.double.all_of("charge")
+    entry = charge["balance_transaction"]
+    till.double.distort(charge["id"], balance_transaction=None)
+    till.deliver(webhooks)
+    till.work()
+    till.double.distort(entry, currency="usd")
+    till.double.distort(charge["id"], balance_transaction=entry)
+    clock.advance(timedelta(minutes=3))
+    for _ in range(2):
+        till.worker.run_schedule_once()
+        till.work()
+        clock.advance(timedelta(minutes=1))
+    assert till.balances()["processor:stripe:clearing"] == 106_00
+    assert "processor:fees" not in till.balances()
+    assert till.leaves(payment_id)[-1:] == ["payment:converted"]
+    (payout,) = till.provider.get("/api/v1/payouts").json()["items"]
+    assert payout["state"] == "frozen"
+
+
 def test_a_worker_that_is_killed_anywhere_settles_once(till: Till) -> None:
     payment_id, webhooks = completed(till)
     till.deliver(webhooks)
