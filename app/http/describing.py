@@ -27,11 +27,10 @@ from app.http.described_problems import (
     with_every_rule,
 )
 from app.http.documented import NOTHING_MORE, OPTION, ApiParts, Documented, Sample
-from app.http.examples import example_of
 from app.http.guarding import needed_by
+from app.http.shapes import Shapes, only_what_is_used, renamed
 
 JSON = "application/json"
-SCHEMAS = "#/components/schemas/"
 ETAG = "Names this edit; send it back as `If-Match`."
 REPLAYED = "`true` when this is the answer to an earlier request under the same key."
 
@@ -80,30 +79,15 @@ class Operation:
     def samples(self) -> Iterator[Sample]:
         """Every body that has a type."""
         yield from (*self.told.takes.values(), *self.told.gives.values())
-        kinds = [self.body, *(spec.data_container for spec in self._responses().values())]
+        kinds = [self.body, *(spec.data_container for spec in self.responses.values())]
         if not self.told.gives:
             kinds.append(self.answer)
         yield from (Sample(None, kind) for kind in kinds)
 
-    def _responses(self) -> Mapping[int, Any]:
+    @property
+    def responses(self) -> Mapping[int, Any]:
+        """What it answers beside the good answer and problems."""
         return self.handler.responses or {}
-
-
-class Shapes:
-    """The schemas of all types that bodies are made of, named once for the whole document."""
-
-    def __init__(self, kinds: Iterable[Any]) -> None:
-        wanted = list(dict.fromkeys(kind for kind in kinds if kind is not None))
-        schemas, self.components = msgspec.json.schema_components(
-            wanted, ref_template=SCHEMAS + "{name}"
-        )
-        self._schemas = dict(zip(wanted, schemas, strict=True))
-
-    def body(self, sample: Sample) -> dict[str, Any]:
-        """The media type object of a body."""
-        schema = {} if sample.kind is None else self._schemas[sample.kind]
-        example = example_of(sample.kind) if sample.example is None else sample.example
-        return {"schema": schema, "example": example}
 
 
 def describe_api(
@@ -123,25 +107,29 @@ def describe_api(
         **schema,
         "paths": {**paths, **parts.foreign_paths},
         "tags": [{"name": name, "description": text} for name, text in parts.tags.items()],
-        "components": {
-            **schema["components"],
-            "schemas": {
-                **schema["components"].get("schemas", {}),
-                **shapes.components,
-                ProblemDocument.__name__: with_every_rule(
-                    shapes.components[ProblemDocument.__name__]
-                ),
-            },
-            "responses": shared_responses(),
-        },
+        "components": _components(schema["components"], shapes),
     }
-    document.pop("security", None)
-    return _with_what_is_used(_renamed(document))
+    return only_what_is_used(renamed(document))
+
+
+def _components(found: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
+    """What operations refer to; Litestar's own schemas are left to its parameters."""
+    problem = ProblemDocument.__name__
+    return {
+        **found,
+        "schemas": {
+            **found.get("schemas", {}),
+            **shapes.components,
+            problem: with_every_rule(shapes.components[problem]),
+        },
+        "responses": shared_responses(),
+    }
 
 
 def _operations(paths: Mapping[str, Any], routes: Iterable[BaseRoute]) -> Iterator[Operation]:
     for route in routes:
-        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+        handlers = route.route_handlers if isinstance(route, HTTPRoute) else ()
+        for handler in sorted(handlers, key=lambda one: sorted(one.http_methods)):
             for method in sorted(handler.http_methods):
                 found = paths.get(route.path_format, {}).get(method.lower())
                 if found is not None and handler.resolve_include_in_schema():
@@ -200,7 +188,7 @@ def _responses(one: Operation, shapes: Shapes, *, has_etag: bool) -> dict[str, A
         },
         **problem_responses(kinds),
     }
-    for status, spec in (one.handler.responses or {}).items():
+    for status, spec in one.responses.items():
         content = {JSON: shapes.body(Sample(None, spec.data_container))}
         responses[str(status)] = {"description": spec.description, "content": content}
     return responses
@@ -252,44 +240,3 @@ def _about(kind: Any) -> str:
     shape = getattr(kind, "__origin__", kind)
     is_ours = isinstance(shape, type) and issubclass(shape, msgspec.Struct)
     return _paragraphs((shape.__doc__ or "").split("\n\n")[0].strip()) if is_ours else ""
-
-
-def _renamed(document: dict[str, Any]) -> dict[str, Any]:
-    """Names that are modules because two shapes share them, without what nobody asks for."""
-
-    def walked(value: Any) -> Any:
-        if isinstance(value, list):
-            return [walked(item) for item in value]
-        if not isinstance(value, dict):
-            return value.replace(SCHEMAS + "app.", SCHEMAS) if isinstance(value, str) else value
-        return {name: walked(member) for name, member in value.items()}
-
-    document["components"]["schemas"] = {
-        name.removeprefix("app."): schema
-        for name, schema in document["components"]["schemas"].items()
-    }
-    walked_document: dict[str, Any] = walked(document)
-    return walked_document
-
-
-def _with_what_is_used(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without the schemas that nothing refers to."""
-    schemas = document["components"]["schemas"]
-    outside = {**document, "components": {**document["components"], "schemas": {}}}
-    wanted = list(_referred(outside))
-    used: dict[str, Any] = {}
-    while wanted:
-        name = wanted.pop()
-        if name not in used:
-            used[name] = schemas[name]
-            wanted.extend(_referred(schemas[name]))
-    document["components"]["schemas"] = dict(sorted(used.items()))
-    return document
-
-
-def _referred(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and value.startswith(SCHEMAS):
-        yield value.removeprefix(SCHEMAS)
-    elif isinstance(value, dict | list):
-        for member in value.values() if isinstance(value, dict) else value:
-            yield from _referred(member)
