@@ -7,7 +7,7 @@ draft-ietf-httpapi-idempotency-key-header; keys are a caller's own and live 24 h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -19,6 +19,7 @@ from app.http.models import AnsweredRequest
 from app.http.request_state import Answer
 from app.kernel.actor import Actor, job_actor
 from app.kernel.refusals import Malformed, RuleBroken, StepNotAllowed
+from app.kernel.sealing import MasterKeys
 
 KEEP = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
@@ -52,10 +53,15 @@ def read_key(values: Iterable[str]) -> str | None:
     return key
 
 
-def request_digest(method: str, path: str, query: bytes, body_sha256: bytes) -> str:
-    """What makes two requests the same request."""
+def request_digests(
+    keys: MasterKeys, method: str, path: str, query: bytes, body_sha256: bytes
+) -> list[str]:
+    """What makes two requests the same request: its fingerprint under each master key.
+
+    A body may hold a password: a plain hash of it could be tried out by a reader of the store.
+    """
     head = f"{method} {path}?".encode() + query
-    return hashlib.sha256(hashlib.sha256(head).digest() + body_sha256).hexdigest()
+    return keys.fingerprints(hashlib.sha256(head).digest() + body_sha256, "request")
 
 
 def is_kept(row: AnsweredRequest, moment: datetime) -> bool:
@@ -63,7 +69,9 @@ def is_kept(row: AnsweredRequest, moment: datetime) -> bool:
     return moment < row.answered_at + KEEP
 
 
-def earlier_answer(session: Session, actor: Actor, key: str, digest: str) -> Answer | None:
+def earlier_answer(
+    session: Session, actor: Actor, key: str, digests: Collection[str]
+) -> Answer | None:
     """The kept answer to this request, marked as replayed; None when the key is new or has expired.
 
     Raises `IdempotencyKeyReused` for another request and `SecretAlreadyShown` for a secret.
@@ -71,7 +79,7 @@ def earlier_answer(session: Session, actor: Actor, key: str, digest: str) -> Ans
     row = session.get(AnsweredRequest, (actor.id, key))
     if row is None or not is_kept(row, now(session)):
         return None
-    if row.request_sha256 != digest:
+    if row.request_sha256 not in digests:
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request.")
     if row.body is None:
         raise SecretAlreadyShown(

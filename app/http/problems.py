@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -21,6 +21,8 @@ from app.kernel.refusals import Malformed, NotSignedIn, Outage, Refusal
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:zhigu:problem:"
+# What Litestar says, as a 500, of a client that hung up before its body ended.
+HUNG_UP = "client disconnected prematurely"
 
 log = structlog.get_logger("http")
 
@@ -75,6 +77,8 @@ def problem_answer(state: RequestState, error: Exception) -> Answer:
 
     A failing store is an outage; a broken constraint that no rule foresaw is a bug.
     """
+    if isinstance(error, InternalServerException) and error.detail == HUNG_UP:
+        error = Malformed("The request broke off before its end.")
     if isinstance(error, Refusal):
         state.refusal = error
         return _refusal(state, error)

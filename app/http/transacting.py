@@ -32,7 +32,7 @@ from app.http.idempotency import (
     is_kept,
     keep_answer,
     read_key,
-    request_digest,
+    request_digests,
 )
 from app.http.models import AnsweredRequest
 from app.http.problems import problem_answer
@@ -108,7 +108,8 @@ class TransactionMiddleware(ASGIMiddleware):
         if key is not None:
             try:
                 secret = bool(scope["route_handler"].opt.get("holds_secret"))
-                keep_answer(session, state.actor, key, _digest(scope, state), answer, secret=secret)
+                digest = self._digests(scope, state)[0]
+                keep_answer(session, state.actor, key, digest, answer, secret=secret)
             except IntegrityError:
                 rollback(session)
                 twin = self._replay(scope, key)
@@ -128,7 +129,17 @@ class TransactionMiddleware(ASGIMiddleware):
     def _replay(self, scope: HTTPScope, key: str) -> Answer | None:
         state = state_of(scope)
         with self._installation.transaction(state.actor, writes=False) as session:
-            return earlier_answer(session, state.actor, key, _digest(scope, state))
+            return earlier_answer(session, state.actor, key, self._digests(scope, state))
+
+    def _digests(self, scope: HTTPScope, state: RequestState) -> list[str]:
+        body_sha256 = state.body_digest.digest()
+        return request_digests(
+            self._installation.keys,
+            scope["method"],
+            scope["path"],
+            scope["query_string"],
+            body_sha256,
+        )
 
 
 class _Collector:
@@ -167,12 +178,6 @@ def _idempotency_key(scope: HTTPScope, state: RequestState) -> str | None:
         return None
     return read_key(
         value.decode("latin-1") for name, value in scope["headers"] if name == b"idempotency-key"
-    )
-
-
-def _digest(scope: HTTPScope, state: RequestState) -> str:
-    return request_digest(
-        scope["method"], scope["path"], scope["query_string"], state.body_digest.digest()
     )
 
 

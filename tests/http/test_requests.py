@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+import anyio
 import msgspec
 import pytest
 from litestar import get, post
@@ -14,6 +16,7 @@ from litestar.params import FromQuery, JSONBody
 from litestar.testing import TestClient
 from sqlalchemy import event, text
 from sqlmodel import Session, select
+from structlog.testing import capture_logs
 
 from app.db.installation import Installation
 from app.http.guarding import needs
@@ -22,6 +25,7 @@ from app.jobs.models import Job
 from app.jobs.queue import enqueue
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.refusals import NotSignedIn, RuleBroken
+from app.kernel.sealing import MasterKeys
 from app.main import create_app
 
 
@@ -82,6 +86,7 @@ def jobs(installation: Installation) -> list[str]:
 
 
 GOOD = {"title": "a", "count": 1}
+JSON = {"Content-Type": "application/json"}
 
 MALFORMED = [
     b"",
@@ -199,6 +204,42 @@ def test_who_may_call_is_401_without_a_token_and_403_without_the_scope(
         assert ("www-authenticate" in answer.headers) == (status in (401, 403))
 
 
+def test_a_client_that_hangs_up_in_its_body_is_no_bug_of_ours(
+    client: TestClient[Any], installation: Installation
+) -> None:
+    messages = iter(
+        [
+            {"type": "http.request", "body": b'{"title"', "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": "/notes",
+        "raw_path": b"/notes",
+        "query_string": b"",
+        "headers": [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"30"),
+            (b"authorization", b"Bearer good"),
+        ],
+    }
+    with capture_logs() as logs:
+        anyio.run(client.app, scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert "bug" not in [line["event"] for line in logs]
+    assert jobs(installation) == []
+
+
 def test_a_refusal_rolls_back_and_a_bug_tells_nothing(
     client: TestClient[Any], installation: Installation
 ) -> None:
@@ -260,6 +301,21 @@ def test_a_key_belongs_to_its_request_and_its_caller(
     assert other_caller.status_code == 201
     assert "idempotency-replayed" not in other_caller.headers
     assert jobs(installation) == ["note", "note"]
+
+
+def test_what_is_kept_of_a_body_cannot_be_tried_out_without_the_master_key(
+    client: TestClient[Any], installation: Installation
+) -> None:
+    body = json.dumps(GOOD).encode()
+    client.post("/notes", content=body, headers={**JSON, "Idempotency-Key": "k1"})
+    kept = "SELECT request_sha256 FROM answered_request"
+    with installation.market.connect() as connection:
+        found = connection.execute(text(kept)).scalar_one()
+    head, content = hashlib.sha256(b"POST /notes?").digest(), hashlib.sha256(body).digest()
+    assert found != hashlib.sha256(head + content).hexdigest()
+    assert found == installation.keys.fingerprints(head + content, "request")[0]
+    rotated = MasterKeys("new", {**installation.keys.keys, "new": b"2" * 32})
+    assert found == rotated.fingerprints(head + content, "request")[1]
 
 
 def test_an_answer_is_told_again_to_nobody_who_may_not_ask_now(
