@@ -21,6 +21,7 @@ from app.http.authenticating import AuthenticationMiddleware, Authenticator
 from app.http.decoding import StrictBody
 from app.http.docs import openapi_config, schema_handler
 from app.http.fronting import FrontMiddleware
+from app.http.heading import AnswersHead
 from app.http.parameters import check_parameters
 from app.http.problems import EXCEPTION_HANDLERS
 from app.http.request_state import state_of
@@ -118,7 +119,7 @@ def create_product(
             await gateway.stop()
 
     control_plane = create_app(installation, authenticator, ROUTERS, lifespan=[gateway_runs])
-    return MountedGateway(control_plane, gateway)
+    return MountedGateway(AnswersHead(control_plane), gateway)
 
 
 def serving_app() -> MountedGateway:
