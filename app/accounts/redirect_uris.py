@@ -11,6 +11,8 @@ MAX_CHARS = 500
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+")
+# A consent page's Content-Security-Policy names the place: no `;`, quote or `*` may stand there.
+_PLACE = re.compile(r"([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)+")
 _OURS = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 
@@ -30,6 +32,8 @@ def check_redirect_uri(uri: str) -> None:
         raise RedirectUriInvalid("The redirect address is no URI.") from error
     if "@" in parts.netloc:
         raise RedirectUriInvalid("A redirect address names no user.")
+    if parts.netloc and not _PLACE.fullmatch(parts.netloc):
+        raise RedirectUriInvalid("The host of a redirect address is a name or an address.")
     if not _is_good_place(parts.scheme, host):
         raise RedirectUriInvalid(
             "A redirect address is https, http on loopback, or an application's own scheme."
