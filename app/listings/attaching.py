@@ -59,6 +59,12 @@ def check_upload(installation: Installation, actor: Actor, listing_id: str) -> N
         check_delivery(editable_listing(session, listing_id), TABULAR)
 
 
+def check_upstream(installation: Installation, actor: Actor, listing_id: str) -> None:
+    """Refuse an upstream before its name is looked up; in a short transaction of its own."""
+    with installation.transaction(actor, writes=False) as session:
+        check_delivery(own_listing(session, listing_id), (Delivery.UPSTREAM,))
+
+
 def attach_file(session: Session, listing_id: str, kept: KeptFile) -> DataFile:
     """Make an uploaded table the working copy's data; the one before stays with its versions."""
     listing = editable_listing(session, listing_id)

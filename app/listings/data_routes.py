@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -15,8 +16,15 @@ from app.http.documented import Documented, Sample
 from app.http.guarding import needs
 from app.http.problems import TooLarge, UnsupportedMediaType
 from app.kernel.actor import Actor
-from app.kernel.addresses import parse_upstream_url, refuse_private_host
-from app.listings.attaching import UpstreamWish, attach_file, check_upload, set_upstream
+from app.kernel.addresses import UpstreamUrl, parse_upstream_url, refuse_private_host
+from app.kernel.refusals import Outage
+from app.listings.attaching import (
+    UpstreamWish,
+    attach_file,
+    check_upload,
+    check_upstream,
+    set_upstream,
+)
 from app.listings.datafiles.keeping import incoming_folder
 from app.listings.datafiles.receiving import UploadHeaders, receive_upload
 from app.listings.errors import NoSampleYet
@@ -29,6 +37,9 @@ from app.listings.views import FileView, SampleView, UpstreamView, file_view, up
 TAGS = ["Listings"]
 ONE = "/api/v1/listings/{listing_id:str}"
 WRITE = [needs("listings:write")]
+LOOKUPS_AT_ONCE = 4
+
+_lookups = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
 
 
 CSV = "country,year,value\r\nCN,2020,14.7\r\n"
@@ -79,6 +90,7 @@ async def post_file(
 def put_upstream(
     listing_id: FromPath[str],
     data: JSONBody[UpstreamBody],
+    actor: NamedDependency[Actor],
     installation: NamedDependency[Installation],
     session: NamedDependency[Session],
 ) -> UpstreamView:
@@ -86,7 +98,8 @@ def put_upstream(
     url = parse_upstream_url(data.base_url)
     auth = data.auth.auth()
     # A name is looked up here, before the transaction's first statement.
-    refuse_private_host(url, installation.settings.upstream_allowances())
+    check_upstream(installation, actor, listing_id)
+    _look_up(url, installation)
     set_upstream(session, listing_id, UpstreamWish(url, auth, data.timeout_s, data.body_max_bytes))
     upstream = upstream_of(session, listing_id)
     assert upstream is not None, "it has just been set"
@@ -103,6 +116,16 @@ def put_upstream(
 def get_sample(listing_id: FromPath[str], session: NamedDependency[Session]) -> SampleView:
     """The first rows of the table, with sensitive values masked."""
     return show_sample(session, listing_id)
+
+
+def _look_up(url: UpstreamUrl, installation: Installation) -> None:
+    """Refuse a host that is not public; a few at once, since a name server may keep us waiting."""
+    if not _lookups.acquire(blocking=False):
+        raise Outage("Too many names are being looked up; try again.", retry_after_s=5)
+    try:
+        refuse_private_host(url, installation.settings.upstream_allowances())
+    finally:
+        _lookups.release()
 
 
 def _headers(request: Request[Any, Any, Any]) -> UploadHeaders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from app.db.installation import Installation
 from app.jobs.models import Job
 from app.kernel import addresses
 from app.kernel.actor import OPERATOR
-from app.listings import uploading
+from app.listings import data_routes, uploading
 from app.listings.models import DataFile, ListingVersion, UpstreamApi
 from app.listings.tasks import sweep
 from tests.listings.examples import licence_terms, per_unit_plan
@@ -306,6 +307,32 @@ def test_a_name_that_points_inside_is_refused(shop: Shop, monkeypatch: pytest.Mo
     path = f"{API}/{shop.draft(delivery='upstream')}/upstream"
     answer = shop.provider.put(path, json=upstream(base_url="https://api.example.com"))
     refused(answer, 422, "address-refused")
+
+
+def test_no_name_is_looked_up_for_who_may_not_set_it_nor_too_many_at_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer_all(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.215.14", port))]
+
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", answer_all)
+    body = upstream(base_url="https://api.example.com")
+    path = f"{API}/{shop.draft(delivery='upstream')}/upstream"
+    refused(shop.rival.put(path, json=body), 404, "not-found")
+    refused(
+        shop.provider.put(f"{API}/{shop.draft('two')}/upstream", json=body), 422, "delivery-differs"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(data_routes, "_lookups", threading.BoundedSemaphore(1))
+        data_routes._lookups.acquire()
+        refused(shop.provider.put(path, json=body), 503, "unavailable")
+    assert asked == []
+    for _ in range(data_routes.LOOKUPS_AT_ONCE + 1):  # each gives its turn back
+        good(shop.provider.put(path, json=body))
+    assert asked
 
 
 def test_an_upstream_for_a_hosted_listing_is_refused(shop: Shop) -> None:
