@@ -86,6 +86,7 @@ def work() -> None:
     """Run background jobs until told to stop."""
     from app.serving import run_worker
 
+    _home(_settings())
     run_worker()
 
 
@@ -104,6 +105,8 @@ def keys_new(file: Path) -> None:
         public = new_key_file(file)
     except FileExistsError as error:
         raise click.ClickException(f"{file} exists; it is not overwritten") from error
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be made: {error.strerror}") from error
     click.echo(json.dumps(public.jwk))
 
 
@@ -134,7 +137,7 @@ def sign(key_file: Path, terms: Any) -> None:
     content = terms.read()
     try:
         is_canonical = canonical(json.loads(content)) == content
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.ClickException(f"TERMS is not a terms document: {error}") from error
     if not is_canonical:
         raise click.ClickException(

@@ -7,11 +7,15 @@ import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
+Size = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Days = Annotated[int, Meta(ge=0, le=3650)]
 Network = IPv4Network | IPv6Network
 
 
@@ -52,14 +56,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     everybody behind a proxy shares one limit of sign-in tries."""
     upstream_allow: tuple[str, ...] = ()
     """Non-public upstreams that are allowed, as `CIDR:port`."""
-    body_max_bytes: int = 1_000_000
-    upload_max_bytes: int = 1_000_000_000
-    drain_delay_s: float = 5.0
-    change_poll_s: float = 0.25
-    checkpoint_every_s: float = 0.5
-    seal_every_s: float = 30.0
-    payout_hold_days: int = 7
-    invoice_due_days: int = 15
+    body_max_bytes: Size = 1_000_000
+    upload_max_bytes: Size = 1_000_000_000
+    drain_delay_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    change_poll_s: Annotated[float, Meta(gt=0, le=0.5)] = 0.25
+    """How often a gateway asks what was revoked; one that has not for a second serves nothing."""
+    checkpoint_every_s: Seconds = 0.5
+    seal_every_s: Seconds = 30.0
+    payout_hold_days: Days = 7
+    invoice_due_days: Days = 15
 
     @property
     def files_dir(self) -> Path:

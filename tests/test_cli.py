@@ -75,7 +75,7 @@ def test_init_tells_the_secret_once_and_changes_nothing_again(shell: Shell) -> N
     assert "admin_client_secret" not in shell.good("init")
 
 
-@pytest.mark.parametrize("command", [("fsck",), ("inspect", "ctr_x"), ("serve",)])
+@pytest.mark.parametrize("command", [("fsck",), ("inspect", "ctr_x"), ("serve",), ("work",)])
 def test_a_home_that_is_not_there_is_said_plainly(shell: Shell, command: tuple[str, ...]) -> None:
     assert "run `zhigu init`" in shell.refused(*command)
 
@@ -96,6 +96,7 @@ def test_a_new_key_is_kept_private_and_its_public_half_is_shown(shell: Shell) ->
     assert public_key(shown) == load_key_file(path).public
     before = path.read_bytes()
     assert "exists" in shell.refused("keys", "new", str(path))
+    assert "cannot be made" in shell.refused("keys", "new", str(path / "below"))
     assert path.read_bytes() == before
 
 
@@ -114,7 +115,7 @@ def test_terms_are_signed_as_the_bytes_that_they_are(shell: Shell) -> None:
     signature = shell.good("sign", "--key", str(path), "-", input=terms).strip()
     verify_detached(signature, terms, public, typ=TERMS_TYPE)
     assert ".." in signature, "the payload is detached"
-    for other in (terms + b"\n", b'{"b":1,"a":"x"}', b"no json", b"\xff"):
+    for other in (terms + b"\n", b'{"b":1,"a":"x"}', b"no json", b"\xff", b"[" * 99_999):
         assert "TERMS is not" in shell.refused("sign", "--key", str(path), "-", input=other)
 
 

@@ -32,6 +32,12 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     ("environ", "names"),
     [
         ({"ZHIGU_PAYOUT_HOLD_DAYS": "soon"}, "payout_hold_days"),
+        ({"ZHIGU_PAYOUT_HOLD_DAYS": "-1"}, "payout_hold_days"),
+        ({"ZHIGU_BODY_MAX_BYTES": "0"}, "body_max_bytes"),
+        ({"ZHIGU_UPLOAD_MAX_BYTES": "-5"}, "upload_max_bytes"),
+        ({"ZHIGU_SEAL_EVERY_S": "nan"}, "seal_every_s"),
+        ({"ZHIGU_CHECKPOINT_EVERY_S": "0"}, "checkpoint_every_s"),
+        ({"ZHIGU_CHANGE_POLL_S": "5"}, "change_poll_s"),
         ({"ZHIGU_UPSTREAM_ALLOW": "localhost"}, "localhost"),
         ({"ZHIGU_UPSTREAM_ALLOW": "127.0.0.1/8:80"}, "127.0.0.1/8"),
         ({"ZHIGU_TRUSTED_PROXIES": "10.0.0.0/8 proxy.local"}, "proxy.local"),
