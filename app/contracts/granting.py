@@ -25,6 +25,8 @@ from app.kernel.ids import new_id
 from app.listings.licences import EnforcedTerms, enforceable
 from app.listings.plans import Overage, Plan, WindowKind
 
+AT_ONCE = 100
+
 
 def open_grant(session: Session, contract: Contract) -> DataGrant:
     """The grant of a contract that has just been signed."""
@@ -59,17 +61,24 @@ def change_grant(session: Session, contract: Contract) -> DataGrant:
     return grant
 
 
-def refresh_grants(session: Session, listing_id: str) -> int:
-    """Tell metering anew of every living grant on a listing; how many."""
+def refresh_grants(session: Session, listing_id: str, after: str) -> str | None:
+    """Tell metering anew of living grants on a listing, those of `AT_ONCE` contracts after the one
+    named; the last of them, or None when there were none.
+    """
     contracts = session.exec(
         select(Contract)
-        .where(Contract.listing_id == listing_id, col(Contract.state).in_(LIVING))
+        .where(
+            Contract.listing_id == listing_id,
+            col(Contract.state).in_(LIVING),
+            col(Contract.id) > after,
+        )
         .order_by(col(Contract.id))
+        .limit(AT_ONCE)
         .with_for_update()
     ).all()
     for contract in contracts:
         change_grant(session, contract)
-    return len(contracts)
+    return contracts[-1].id if contracts else None
 
 
 def compiled_grant(session: Session, grant_id: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from app.contracts.ending import AT_ONCE, expire_contracts
 from app.contracts.granting import refresh_grants
 from app.db.installation import Installation
-from app.jobs.kinds import JobKind, Lane, Recurring
+from app.jobs.kinds import JobKind, Recurring
 from app.kernel.actor import job_actor
 from app.listings.attaching import UPSTREAM_CHANGED
 
@@ -27,11 +27,17 @@ def expire_due(installation: Installation) -> None:
 
 
 def follow_upstream(installation: Installation, payload: Mapping[str, Any]) -> None:
-    """Tell metering of a new credential or limit; a repeat is one epoch more, and harmless."""
-    with installation.transaction(job_actor(UPSTREAM_CHANGED)) as session:
-        refresh_grants(session, payload["listing_id"])
+    """Tell metering of a new credential or limit; a repeat is one epoch more, and harmless.
+
+    Some contracts at a time: nobody who suspends or ends one waits for all of a popular listing.
+    """
+    last: str | None = ""
+    while last is not None:
+        with installation.transaction(job_actor(UPSTREAM_CHANGED)) as session:
+            last = refresh_grants(session, payload["listing_id"], last)
 
 
-JOBS = (JobKind(UPSTREAM_CHANGED, follow_upstream, lane=Lane.FAST),)
+# Not in the fast lane: access that is cut must not wait for it.
+JOBS = (JobKind(UPSTREAM_CHANGED, follow_upstream),)
 
 SCHEDULE = (Recurring("contracts.expire", lambda _installation: EXPIRE_EVERY_S, expire_due),)

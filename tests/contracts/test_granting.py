@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from sqlmodel import select
 
 from app.accounts.models import Organisation
+from app.contracts import granting
 from app.contracts.granting import compiled_grant
 from app.contracts.models import DataGrant
-from app.contracts.tasks import JOBS
+from app.contracts.tasks import JOBS, follow_upstream
 from app.jobs.models import Job
 from app.jobs.queue import enqueue
 from app.jobs.worker import Worker
@@ -162,6 +164,16 @@ def test_a_new_credential_is_a_new_epoch_of_every_living_grant_on_it(market: Mar
     assert told(market, grant_id) == [f"grant.apply:{grant_id}:{epoch}" for epoch in (1, 2)]
     assert compiled(market, ended)["epoch"] == 2
     assert compiled(market, elsewhere)["epoch"] == 1
+
+
+def test_grants_are_told_some_at_a_time_and_every_one_once(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(granting, "AT_ONCE", 2)
+    goods = market.list_goods(delivery=Delivery.UPSTREAM)
+    contracts = [market.contract(goods, channel="upstream") for _ in range(3)]
+    follow_upstream(market.installation, {"listing_id": goods.listing_id})
+    assert [compiled(market, contract)["epoch"] for contract in contracts] == [2, 2, 2]
 
 
 def test_a_new_version_never_moves_a_signed_contract_to_its_address(market: Market) -> None:
