@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -84,7 +85,8 @@ class Postgres:
         """End at once without a shutdown checkpoint (`pg_ctl stop -m immediate`)."""
         pid = self._server.get_pid()
         assert pid is not None
-        os.kill(pid, signal.SIGQUIT)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGQUIT)
         while Path(f"/proc/{pid}").exists():
             time.sleep(0.02)
 
@@ -93,7 +95,8 @@ class Postgres:
         self._server.start()
 
     def close(self) -> None:
-        """Stop for good; the folder may go."""
+        """Stop for good; the folder may go, so nothing is written down any more."""
+        self.crash()
         self._server.cleanup()
 
 
