@@ -183,8 +183,9 @@ def test_fsck_is_quiet_on_a_sound_store_and_names_what_is_broken(initialised: Sh
     broken = initialised.run("fsck")
     assert broken.exit_code == 1
     assert broken.stdout.startswith("audit: A1: ")
-    [found] = json.loads(initialised.run("fsck", "--json").stdout)
-    assert found["group"] == "audit"
+    told = json.loads(initialised.run("fsck", "--json").stdout)
+    assert told[0]["group"] == "audit"
+    assert told[0]["problem"].startswith("A1: ")
 
 
 @pytest.mark.parametrize("unknown", ["nonsense", "ctr_01k0000000000000000000000", "job_x"])
