@@ -27,6 +27,10 @@ from app.listings.plans import Overage, Plan, WindowKind
 
 AT_ONCE = 100
 
+APPLY = "grant.apply"
+REFRESH = "grant.refresh"
+"""The same in the slow lane: what cuts access must not wait behind a whole listing's grants."""
+
 
 def open_grant(session: Session, contract: Contract) -> DataGrant:
     """The grant of a contract that has just been signed."""
@@ -44,8 +48,11 @@ def open_grant(session: Session, contract: Contract) -> DataGrant:
     return grant
 
 
-def change_grant(session: Session, contract: Contract) -> DataGrant:
-    """Bring the grant in line with its contract's state: a new epoch, which metering must learn."""
+def change_grant(session: Session, contract: Contract, job: str = APPLY) -> DataGrant:
+    """Bring the grant in line with its contract's state: a new epoch, which metering must learn.
+
+    `job` says how soon: `APPLY` at once, `REFRESH` when there is time.
+    """
     grant = session.exec(
         select(DataGrant)
         .where(DataGrant.contract_id == contract.id)
@@ -57,7 +64,7 @@ def change_grant(session: Session, contract: Contract) -> DataGrant:
     grant.live = active
     grant.reason = None if active else contract.state
     session.flush()
-    _tell(session, contract, grant)
+    _tell(session, contract, grant, job)
     return grant
 
 
@@ -77,7 +84,7 @@ def refresh_grants(session: Session, listing_id: str, after: str) -> str | None:
         .with_for_update()
     ).all()
     for contract in contracts:
-        change_grant(session, contract)
+        change_grant(session, contract, REFRESH)
     return contracts[-1].id if contracts else None
 
 
@@ -158,7 +165,7 @@ def _windows(plan: Plan, licence: EnforcedTerms) -> list[dict[str, Any]]:
     return windows
 
 
-def _tell(session: Session, contract: Contract, grant: DataGrant) -> None:
+def _tell(session: Session, contract: Contract, grant: DataGrant, job: str = APPLY) -> None:
     """A leaf and a job for each epoch, in the transaction that made it."""
     record(
         session,
@@ -170,9 +177,4 @@ def _tell(session: Session, contract: Contract, grant: DataGrant) -> None:
         live=grant.live,
         reason=None if grant.reason is None else grant.reason.value,
     )
-    enqueue(
-        session,
-        "grant.apply",
-        dedupe_key=apply_key(grant),
-        grant_id=grant.id,
-    )
+    enqueue(session, job, dedupe_key=apply_key(grant), grant_id=grant.id)

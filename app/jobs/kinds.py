@@ -23,14 +23,16 @@ class Lane(StrEnum):
 class JobKind:
     """A kind of job: `run(installation, payload)` opens its own transactions and is idempotent.
 
-    Raising anything means: not done, try again later. After `max_attempts` it is left as failed.
+    Raising anything means: not done, try again after a pause that doubles up to `longest_pause_s`.
+    After `max_attempts` it is left as failed; with None it is tried for ever.
     """
 
     name: str
     run: RunJob
     lane: Lane = Lane.SLOW
     lease_s: int = 60
-    max_attempts: int = 20
+    max_attempts: int | None = 20
+    longest_pause_s: int = 600
 
 
 @dataclass(frozen=True)

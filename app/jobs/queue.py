@@ -12,10 +12,9 @@ from sqlmodel import Session, col, select, update
 
 from app.db.engine import is_sqlite
 from app.db.session import now
+from app.jobs.kinds import JobKind
 from app.jobs.models import Job
 from app.kernel.ids import new_id
-
-MAX_BACKOFF_S = 600
 
 
 def enqueue(
@@ -86,13 +85,14 @@ def complete(session: Session, job: Job, token: str) -> None:
     _settle(session, job, token, done_at=now(session))
 
 
-def put_back(session: Session, job: Job, token: str, error: str, *, max_attempts: int) -> None:
-    """Make `job` due again after a back-off, or failed after `max_attempts` tries."""
+def put_back(session: Session, job: Job, token: str, error: str, kind: JobKind) -> None:
+    """Make `job` due again after a pause, or failed after as many tries as its `kind` has."""
     moment = now(session)
-    if job.attempts >= max_attempts:
+    if kind.max_attempts is not None and job.attempts >= kind.max_attempts:
         _settle(session, job, token, failed_at=moment, last_error=error)
     else:
-        delay_s = min(MAX_BACKOFF_S, 2 ** (job.attempts - 1))
+        # 2**20 seconds are longer than any pause; a larger power would only be slow to make.
+        delay_s = min(kind.longest_pause_s, 2 ** min(job.attempts - 1, 20))
         _settle(session, job, token, due_at=moment + timedelta(seconds=delay_s), last_error=error)
 
 

@@ -103,7 +103,7 @@ class Worker:
 
     def _put_back(self, job: Job, token: str, error: Exception, kind: JobKind) -> None:
         with self._installation.transaction(job_actor("jobs")) as session:
-            put_back(session, job, token, describe(error), max_attempts=kind.max_attempts)
+            put_back(session, job, token, describe(error), kind)
 
     def _lease_s(self, names: Sequence[str]) -> int:
         return max(self._kinds[name].lease_s for name in names)

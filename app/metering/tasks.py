@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.contracts.granting import compiled_grant
+from app.contracts.granting import APPLY, REFRESH, compiled_grant
 from app.db.changes import forget_changes
 from app.db.installation import Installation
 from app.jobs.kinds import JobKind, Lane, Recurring
@@ -25,7 +25,7 @@ def apply(installation: Installation, payload: Mapping[str, Any]) -> None:
 
     Reads the newest state whatever the job was enqueued for, so jobs may come in any order.
     """
-    with installation.transaction(job_actor("grant.apply"), writes=False) as session:
+    with installation.transaction(job_actor(APPLY), writes=False) as session:
         document = compiled_grant(session, payload["grant_id"])
     with installation.usage_transaction() as connection:
         apply_grant(connection, document, installation.clock.now_us())
@@ -39,7 +39,11 @@ def sweep(installation: Installation) -> None:
         forget_changes(connection, now_us - CHANGES_KEPT_US)
 
 
-JOBS = (JobKind("grant.apply", apply, lane=Lane.FAST),)
+# A suspension that was never applied would be a right that nobody can take away.
+JOBS = (
+    JobKind(APPLY, apply, lane=Lane.FAST, max_attempts=None, longest_pause_s=2),
+    JobKind(REFRESH, apply, max_attempts=None, longest_pause_s=60),
+)
 
 SCHEDULE = (
     Recurring("usage.seal", lambda installation: installation.settings.seal_every_s, seal_due),

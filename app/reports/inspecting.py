@@ -58,9 +58,9 @@ def sales_of(session: Session, usage: Connection, any_id: str) -> Sequence[str]:
     return found
 
 
-def inspect_sale(session: Session, usage: Connection, contract_id: str) -> Sale:
-    """Everything that belongs to one contract."""
-    return Sale(contract_id, tuple(_links(session, usage, contract_id)))
+def inspect_sale(session: Session, usage: Connection, contract_id: str, asked: str) -> Sale:
+    """Everything that belongs to one contract; of very many calls the first, and the one asked."""
+    return Sale(contract_id, tuple(_links(session, usage, contract_id, asked)))
 
 
 def inspect_any(installation: Installation, any_id: str) -> list[Sale]:
@@ -70,15 +70,15 @@ def inspect_any(installation: Installation, any_id: str) -> list[Sale]:
         installation.usage_transaction(writes=False) as usage,
     ):
         contracts = sales_of(session, usage, any_id)
-        return [inspect_sale(session, usage, contract_id) for contract_id in contracts]
+        return [inspect_sale(session, usage, contract_id, any_id) for contract_id in contracts]
 
 
-def _links(session: Session, usage: Connection, contract_id: str) -> Iterator[Link]:
+def _links(session: Session, usage: Connection, contract_id: str, asked: str) -> Iterator[Link]:
     links = [
         *contracts_links.links_of(session, contract_id),
-        *metering_links.links_of(usage, contract_id),
+        *metering_links.links_of(usage, contract_id, asked),
         *billing_links.links_of(session, contract_id),
     ]
-    yield from (link for link in links if link.kind != "segment leaf")
+    yield from links
     own = {link.id for link in links if link.kind not in SHARED_KINDS | {"usage event"}}
     yield from audit_links.leaves_about(session, own)

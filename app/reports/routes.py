@@ -68,7 +68,7 @@ def _sales(session: Session, usage: Connection, any_id: str) -> Iterator[SaleVie
         some = col(Contract.id).in_(contract_ids[start : start + AT_ONCE])
         visible = visible_contracts(session).where(some).order_by(col(Contract.id).desc())
         for contract in session.exec(visible).all():
-            sale = inspect_sale(session, usage, contract.id)
+            sale = inspect_sale(session, usage, contract.id, any_id)
             shown = shown_of(session, sale)
             if any_id not in sale.ids - shown.ids:
                 yield sale_view(shown)

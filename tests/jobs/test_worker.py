@@ -90,6 +90,20 @@ def test_a_job_that_always_fails_is_left_as_failed_with_its_error(
     assert "not yet" in (job.last_error or "")
 
 
+def test_a_job_without_a_last_try_goes_on_at_its_own_longest_pause(
+    installation: Installation, clock: SetClock
+) -> None:
+    notebook = Notebook(failures=40)
+    kind = JobKind("note", notebook.run, max_attempts=None, longest_pause_s=2)
+    worker = Worker(installation, [kind])
+    put(installation, n=1)
+    for _ in range(41):
+        assert worker.run_due() == 1
+        clock.advance(timedelta(seconds=2))
+    assert len(notebook.seen) == 41
+    assert worker.run_due() == 0
+
+
 def test_a_dedupe_key_asks_for_the_work_only_once(installation: Installation) -> None:
     notebook = Notebook()
     put(installation, dedupe_key="a", n=1)

@@ -44,6 +44,10 @@ def client(migrated: Installation) -> Iterator[TestClient[Litestar]]:
         yield opened
 
 
+# Looks like one of ours, so that the key which signed it is looked up.
+BEARER = {"Authorization": "Bearer eyJhbGciOiJFZDI1NTE5Iiwia2lkIjoieCIsInR5cCI6ImF0K2p3dCJ9.e30.AA"}
+
+
 def check_missing(answer: Response, *missing: str) -> None:
     assert answer.status_code == 503
     assert answer.json() == {"ready": False, "missing": list(missing)}
@@ -66,6 +70,16 @@ def test_a_store_of_another_shape_is_not_served_from(
         connection.execute(sa.text("UPDATE alembic_version SET version_num = 'older'"))
     check_missing(client.get("/readyz"), f"{store} store is not migrated")
     assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_token_costs_nobody_the_answer_when_the_store_is_away(
+    client: TestClient[Litestar], migrated: Installation, path: str
+) -> None:
+    with migrated.market.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE token_key RENAME TO away"))
+    assert client.get("/api/v1/me", headers=BEARER).status_code == 503
+    assert client.get(path, headers=BEARER).status_code == 200
 
 
 def test_a_server_that_is_about_to_stop_is_given_no_traffic(
