@@ -130,8 +130,9 @@ def _client_problems(session: Session) -> Iterator[str]:
             scopes=client.scopes,
             roles=client.roles,
             auth_method=client.auth_method.value,
+            redirect_uris=client.redirect_uris,
         ):
-            yield f"A1: {name} has no leaf that gives it its scopes and roles"
+            yield f"A1: {name} has no leaf that gives it what it may do"
             continue
         revoked = tale.last("client:revoked")
         if client.revoked_at != (revoked.at if revoked else None):

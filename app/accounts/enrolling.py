@@ -83,6 +83,7 @@ def add_client(
         scopes=client.scopes,
         roles=client.roles,
         auth_method=client.auth_method.value,
+        redirect_uris=client.redirect_uris,
     )
     return client, secret
 

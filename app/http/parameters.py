@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, get_args
+from weakref import WeakKeyDictionary
 
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
@@ -16,6 +16,9 @@ from litestar.params import QueryParameter
 
 from app.http.decoding import clean_text
 from app.kernel.refusals import Malformed, RowNotFound
+
+# Weak: a handler leads to its whole application, which nothing here should keep.
+_KINDS: WeakKeyDictionary[HTTPRouteHandler, Mapping[str, bool]] = WeakKeyDictionary()
 
 _WHOLE = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 
@@ -41,7 +44,9 @@ def _check_query(request: Request[Any, Any, Any]) -> None:
     handler = request.route_handler
     if not isinstance(handler, HTTPRouteHandler) or handler.opt.get("own_query"):
         return
-    known = _query_kinds(handler)
+    known = _KINDS.get(handler)
+    if known is None:
+        known = _KINDS[handler] = _query_kinds(handler)
     seen: set[str] = set()
     for name, value in request.query_params.multi_items():
         if name not in known:
@@ -55,7 +60,6 @@ def _check_query(request: Request[Any, Any, Any]) -> None:
             raise Malformed(f"The query parameter {name!r} is a whole number in digits.", path=name)
 
 
-@lru_cache(maxsize=1024)
 def _query_kinds(handler: HTTPRouteHandler) -> Mapping[str, bool]:
     """The parameters of the handler and of what it depends on; True for those that are numbers."""
     dependencies = handler.resolve_dependencies().values()

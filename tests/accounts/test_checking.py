@@ -81,11 +81,15 @@ BREAKS = {
     ),
     "a program of other scopes": (
         "UPDATE client SET scopes = '[\"admin\"]' WHERE revoked_at IS NOT NULL",
-        "has no leaf that gives it its scopes and roles",
+        "has no leaf that gives it what it may do",
     ),
     "a program of other roles": (
         "UPDATE client SET roles = '[\"admin\"]' WHERE revoked_at IS NOT NULL",
-        "has no leaf that gives it its scopes and roles",
+        "has no leaf that gives it what it may do",
+    ),
+    "a program that people are sent back to elsewhere": (
+        "UPDATE client SET redirect_uris = '[\"https://a.test/\"]' WHERE revoked_at IS NOT NULL",
+        "has no leaf that gives it what it may do",
     ),
     "a program that is back": (
         "UPDATE client SET revoked_at = NULL WHERE revoked_at IS NOT NULL",

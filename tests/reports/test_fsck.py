@@ -87,7 +87,7 @@ def test_each_broken_row_is_a_line_and_the_exit_code_says_so(home: Installation)
         connection.execute(text("UPDATE client SET scopes = '[]'"))
         connection.execute(text("UPDATE audit_checkpoint SET root = :root"), {"root": b"r" * 32})
     named = {
-        "accounts": f"A1: client {client_id} has no leaf that gives it its scopes and roles",
+        "accounts": f"A1: client {client_id} has no leaf that gives it what it may do",
         "audit": "A1: checkpoint 2 is not consistent with the leaves under it",
     }
     done = CliRunner().invoke(main, ["fsck"])
