@@ -13,7 +13,7 @@ run: setup
 	@$(BIN)/zhigu sandbox --port $(PORT)
 
 test: setup browser
-	ZHIGU_TEST_PG=$(PG) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	ZHIGU_TEST_PG=$(PG) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check app tests
