@@ -13,6 +13,9 @@ from app.http.idempotency import read_key
 from app.kernel.refusals import Malformed, NotSignedIn, RowNotFound
 
 MOUNT = b"/data/"
+# The same few short requests come again and again. Long ones are read anew each time: whoever sends
+# them, before anybody knows who that is, must not fill our memory with them.
+REMEMBERED_MAX_BYTES = 500
 _SLUG = re.compile(rb"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
 _ONCE = frozenset({b"contract", b"purpose"})
 
@@ -38,13 +41,17 @@ class DataRequest:
 
     def fingerprint(self) -> str:
         """What makes two requests the same request: method, path and query."""
-        return _fingerprint(self.method, self.raw_path, self.query)
+        if len(self.raw_path) + len(self.query) > REMEMBERED_MAX_BYTES:
+            return _fingerprint(self.method, self.raw_path, self.query)
+        return _remembered_fingerprint(self.method, self.raw_path, self.query)
 
 
-@lru_cache(maxsize=1024)
 def _fingerprint(method: str, raw_path: bytes, query: bytes) -> str:
     head = b"%s %s?%s" % (method.encode("ascii"), raw_path, query)
     return hashlib.sha256(head).hexdigest()
+
+
+_remembered_fingerprint = lru_cache(maxsize=1024)(_fingerprint)
 
 
 def read_request(scope: Mapping[str, Any]) -> DataRequest:
@@ -55,7 +62,8 @@ def read_request(scope: Mapping[str, Any]) -> DataRequest:
     """
     # `path` is decoded, and a mount has cut it: only the raw path says what was asked.
     raw_path: bytes = scope["raw_path"]
-    slug, operation, rest = _read_path(raw_path)
+    is_long = len(raw_path) > REMEMBERED_MAX_BYTES
+    slug, operation, rest = (_read_path if is_long else _remembered_path)(raw_path)
     request = DataRequest(
         scope["method"],
         slug,
@@ -70,15 +78,17 @@ def read_request(scope: Mapping[str, Any]) -> DataRequest:
     return request
 
 
-@lru_cache(maxsize=1024)
 def _read_path(raw_path: bytes) -> tuple[str, str, bytes]:
-    """The slug, the operation and the rest; the same few paths come again and again."""
+    """The slug, the operation and the rest."""
     slug, slash, rest = raw_path[len(MOUNT) :].partition(b"/")
     operation, slash_again, rest = rest.partition(b"/")
     known = raw_path.startswith(MOUNT) and _SLUG.fullmatch(slug) and slash
     if not known or operation not in _OPERATIONS or (operation == b"rows" and slash_again):
         raise RowNotFound("There is no such data, or it is not yours.")
     return slug.decode("ascii"), operation.decode("ascii"), slash_again + rest
+
+
+_remembered_path = lru_cache(maxsize=1024)(_read_path)
 
 
 _OPERATIONS = frozenset({b"rows", b"api"})
