@@ -119,6 +119,9 @@ def openapi_config(scopes: Mapping[str, str]) -> OpenAPIConfig:
     )
 
 
+TOKEN_URL = "/oauth/token"  # noqa: S105 - an address
+
+
 def _oauth2(scopes: Mapping[str, str]) -> SecurityScheme:
     """How to come by a token: a program by its secret, a person's client by a code with PKCE."""
     offered = dict(scopes)
@@ -126,10 +129,10 @@ def _oauth2(scopes: Mapping[str, str]) -> SecurityScheme:
         type="oauth2",
         description="An access token, a JWT of ten minutes, sent as `Authorization: Bearer …`.",
         flows=OAuthFlows(
-            client_credentials=OAuthFlow(token_url="/oauth/token", scopes=offered),  # noqa: S106
+            client_credentials=OAuthFlow(token_url=TOKEN_URL, scopes=offered),
             authorization_code=OAuthFlow(
                 authorization_url="/oauth/authorize",
-                token_url="/oauth/token",  # noqa: S106
+                token_url=TOKEN_URL,
                 scopes=offered,
             ),
         ),
