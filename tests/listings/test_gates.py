@@ -17,7 +17,13 @@ from app.listings.legal_rules import LEGAL_RULES, LegalRule, basis
 from app.listings.licences import Licence, licence_from_terms
 from app.listings.metadata import metadata_from
 from app.listings.plans import Plan
-from tests.listings.examples import EVIDENCE, complete_metadata, licence_terms, qualification
+from tests.listings.examples import (
+    EVIDENCE,
+    REQUIRED,
+    complete_metadata,
+    licence_terms,
+    qualification,
+)
 
 TODAY = date(2026, 11, 2)
 PLAN = Plan(name="standard", currency="CNY", charges=(PerUnit(UnitPrice("1", "CNY")),))
@@ -42,42 +48,6 @@ def gates_of(asking: Candidate) -> list[str]:
 
 def test_a_complete_listing_passes_every_gate() -> None:
     assert failures(candidate()) == []
-
-
-REQUIRED = [
-    "title",
-    "object_type",
-    "abstract",
-    "keywords",
-    "sector_code",
-    "scene",
-    "region_code",
-    "level",
-    "rights",
-    "rights_evidence",
-    "source_mode",
-    "source_statement",
-    "source_evidence",
-    "public_data_kind",
-    "form",
-    "format",
-    "time_from",
-    "time_to",
-    "update_cycle",
-    "last_update",
-    "quality",
-    "data_level",
-    "pi_class",
-    "pi_sensitive",
-    "pi_minor",
-    "purposes_allowed",
-    "purposes_denied",
-    "use_limits",
-    "delivery_modes",
-    "delivery_level",
-    "qualifications",
-    "contact",
-]
 
 
 @pytest.mark.parametrize("field", REQUIRED)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.listings.examples import EVIDENCE
+from tests.listings.examples import EVIDENCE, REQUIRED
 from tests.listings.shop import API, Shop, good, refused
 
 GOVERNMENT = {
@@ -21,42 +21,7 @@ DATA_SERVICE = {
     "api_out": [{"name": "a"}],
     "tech_doc": EVIDENCE,
 }
-# The rows of the table that are required of everybody and stated by the provider …
-STATED = [
-    "title",
-    "object_type",
-    "abstract",
-    "keywords",
-    "sector_code",
-    "scene",
-    "region_code",
-    "level",
-    "rights",
-    "rights_evidence",
-    "source_mode",
-    "source_statement",
-    "source_evidence",
-    "public_data_kind",
-    "form",
-    "format",
-    "time_from",
-    "time_to",
-    "update_cycle",
-    "last_update",
-    "quality",
-    "data_level",
-    "pi_class",
-    "pi_sensitive",
-    "pi_minor",
-    "purposes_allowed",
-    "purposes_denied",
-    "use_limits",
-    "delivery_modes",
-    "delivery_level",
-    "qualifications",
-    "contact",
-]
-# … and those that are required once another field says so.
+# Fields that are required once another field says so.
 CONDITIONAL = [
     ("resource_class", GOVERNMENT),
     ("resource_code", GOVERNMENT),
@@ -88,7 +53,7 @@ def missing_after_taking_away(shop: Shop, listing_id: str, field: str) -> list[s
 
 def test_each_required_field_is_named_when_it_is_missing(shop: Shop) -> None:
     listing_id = shop.filled()
-    for field in STATED:
+    for field in REQUIRED:
         assert missing_after_taking_away(shop, listing_id, field) == [field]
     assert shop.see(listing_id)["state"] == "DRAFT"
     assert good(shop.step(shop.provider, listing_id, "submit"))["state"] == "SUBMITTED"
