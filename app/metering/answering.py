@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
 from app.http.problems import problem_answer
 from app.http.request_state import RequestState
 from app.kernel.refusals import Refusal
@@ -12,25 +9,39 @@ from app.metering.admission import NO_GRANT, OpenGrant
 from app.metering.calls import Outcome, Settled
 from app.metering.errors import GrantsStale, KeyReused, KeySpent, NoGrant
 from app.metering.fetching import Fetched
+from app.metering.streams import Receive, Send, send_pieces
 
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
+NOT_MODIFIED = 304
 
 
 async def send_data(
-    send: Send, method: str, fetched: Fetched, settled: Settled | None, opened: OpenGrant
-) -> None:
-    """Send what was fetched; `settled` is None for an answer that does not count."""
+    receive: Receive,
+    send: Send,
+    method: str,
+    fetched: Fetched,
+    settled: Settled | None,
+    opened: OpenGrant,
+) -> bool:
+    """Send what was fetched; `settled` is None for an answer that does not count.
+
+    False: the body's source broke off on the way, and the buyer did not get it whole.
+    """
     headers = [*fetched.headers]
-    if method != "HEAD":
-        headers.append((b"content-length", b"%d" % len(fetched.body)))
+    size_bytes = fetched.size_bytes
+    # These two have the length, if any, of the body that they are about.
+    if size_bytes is not None and method != "HEAD" and fetched.status != NOT_MODIFIED:
+        headers.append((b"content-length", b"%d" % size_bytes))
     if settled is not None:
         headers.append((b"usage-receipt", settled.event_id.encode("ascii")))
         headers += opened.limits.after(opened.used_units, settled.settled_at_us)
         if settled.outcome is Outcome.DUPLICATE:
             headers.append((b"idempotency-replayed", b"true"))
     await send({"type": "http.response.start", "status": fetched.status, "headers": headers})
-    await send({"type": "http.response.body", "body": fetched.body, "more_body": False})
+    body = fetched.body
+    if not isinstance(body, bytes):
+        return await send_pieces(receive, send, body)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+    return True
 
 
 async def send_problem(send: Send, error: Exception) -> None:

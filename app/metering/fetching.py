@@ -11,6 +11,7 @@ from app.metering.errors import MethodNotOffered
 from app.metering.grants import CompiledGrant
 from app.metering.hosted import HostedAnswer, HostedStore
 from app.metering.requests import DataRequest
+from app.metering.streams import BodyStream
 from app.metering.upstream import UpstreamClient, UpstreamRequest
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -31,14 +32,26 @@ PROXIED_CONTENT: Headers = (*FOREIGN_CONTENT, (b"content-disposition", b"attachm
 class Fetched(NamedTuple):
     """An answer ready to send, but for what is said of its settling.
 
-    `counts` is false for one that is no use of the data.
+    `counts` is false for one that is no use of the data. A body that is a stream must be closed by
+    whoever does not send it.
     """
 
     status: int
     headers: Headers
-    body: bytes
+    body: bytes | BodyStream
     units: int
     counts: bool
+
+    @property
+    def size_bytes(self) -> int | None:
+        """The length of the body; None when only its end will tell."""
+        body = self.body
+        return len(body) if isinstance(body, bytes) else body.size_bytes
+
+    async def discard(self) -> None:
+        """Let go of a body that is not sent."""
+        if not isinstance(self.body, bytes):
+            await self.body.close()
 
 
 class Fetcher:
@@ -57,7 +70,7 @@ class Fetcher:
         return None if answer is None else _hosted(opened.grant, answer)
 
     async def fetch(self, opened: OpenGrant, request: DataRequest) -> Fetched:
-        """The data, whole and in memory; raises what `hosted` and `upstream` raise."""
+        """The data, in memory or as a stream; raises what `hosted` and `upstream` raise."""
         if request.operation == "rows":
             return await self._rows(opened, request)
         return await self._proxied(opened, request)

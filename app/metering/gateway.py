@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from app.accounts.oauth.liveness import subjects_of
@@ -16,28 +16,29 @@ from app.accounts.oauth.tokens import TokenVerifier
 from app.db.installation import Installation
 from app.kernel.actor import ANONYMOUS
 from app.kernel.ids import new_id
-from app.kernel.refusals import Refusal, RowNotFound
+from app.kernel.refusals import Outage, Refusal, RowNotFound
 from app.listings.queries import is_on_sale
 from app.metering.admission import NO_GRANT, GrantBook, OpenGrant
 from app.metering.answering import (
-    Send,
     key_refusal,
     refuse_outcome,
     send_data,
     send_problem,
 )
-from app.metering.calls import KEY_LIFE_US, Call, Outcome, Settled
+from app.metering.calls import KEY_LIFE_US, Call, Outcome, Settled, Void
 from app.metering.errors import GrantsStale, NoGrant
 from app.metering.fetching import CHANNELS, Fetched, Fetcher
 from app.metering.principals import PrincipalCache, VerifyToken
 from app.metering.requests import DataRequest, read_request
+from app.metering.streams import Receive, Send
 from app.metering.tally import Tally, open_tally
 from app.metering.watching import Watcher
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 MAX_ROUNDS = 4
+VOID_AGAIN_S = 1.0
+BROKEN_OFF = 502
 UPSTREAM_REPLAY_US = 10 * 60 * 1_000_000
 
 
@@ -68,14 +69,16 @@ class Gateway:
         await self._tally.stop()
         await self._fetcher.close()
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
             fetched, settled, opened = await self._serve(read_request(scope))
         except Exception as error:  # noqa: BLE001 - every failure becomes a problem document
             await send_problem(send, error)
             return
-        await send_data(send, scope["method"], fetched, settled, opened)
+        whole = await send_data(receive, send, scope["method"], fetched, settled, opened)
+        if not whole and settled is not None:
+            await self._take_back(opened, settled)
 
     async def _serve(self, request: DataRequest) -> tuple[Fetched, Settled | None, OpenGrant]:
         """What was fetched, how it was settled (None: it does not count), and under which grant."""
@@ -90,16 +93,10 @@ class Gateway:
                     fetched = await self._fetcher.fetch(opened, request)
                 if not fetched.counts:
                     return fetched, None, opened
-                call = self._call(opened, request, fetched)
-                settled = await self._tally.submit(call)
-                if settled.outcome is Outcome.STALE_WINDOW:
-                    settled = await self._settle_anew(opened, call, settled)
+                settled = await self._settle(opened, request, fetched)
             finally:
                 opened.in_flight_units -= 1
-            if call.frame is opened.frame:
-                opened.learn(settled.used_units)
-            if not self._is_changed(opened, settled):
-                refuse_outcome(opened, settled, fetched.units)
+            if settled is not None:
                 return fetched, settled, opened
             await self.watcher.look()  # the terms changed under the call: see which hold now
         raise GrantsStale("The contract is being changed; try again.")
@@ -154,7 +151,7 @@ class Gateway:
             fetched.units,
             request.operation,
             fetched.status,
-            len(fetched.body),
+            fetched.size_bytes or 0,
             request.fingerprint(),
         )
         if request.key is not None:
@@ -162,6 +159,44 @@ class Gateway:
             lasts_us = UPSTREAM_REPLAY_US if request.operation == "api" else KEY_LIFE_US
             call.replay_until_us = at_us + lasts_us
         return call
+
+    async def _settle(
+        self, opened: OpenGrant, request: DataRequest, fetched: Fetched
+    ) -> Settled | None:
+        """How the call was settled, which is to be served then; None when the terms have changed.
+
+        Lets go of what was fetched unless it is to be served.
+        """
+        served = False
+        try:
+            call = self._call(opened, request, fetched)
+            settled = await self._tally.submit(call)
+            if settled.outcome is Outcome.STALE_WINDOW:
+                settled = await self._settle_anew(opened, call, settled)
+            if call.frame is opened.frame:
+                opened.learn(settled.used_units)
+            if self._is_changed(opened, settled):
+                return None
+            refuse_outcome(opened, settled, fetched.units)
+            served = True
+            return settled
+        finally:
+            if not served:
+                await fetched.discard()
+
+    async def _take_back(self, opened: OpenGrant, settled: Settled) -> None:
+        """Void the call: its data broke off on their way to us, and the buyer did not get them."""
+        if settled.outcome is not Outcome.POSTED:
+            return  # paid for, and delivered, under its key before
+        grant_id, event_id = opened.grant.grant_id, settled.event_id
+        void = Void(grant_id, event_id, new_id("evt"), self._clock.now_us(), BROKEN_OFF)
+        for _ in range(MAX_ROUNDS):
+            try:
+                await self._tally.void(void)
+            except Outage:
+                await asyncio.sleep(VOID_AGAIN_S)
+            else:
+                return
 
     async def _settle_anew(self, opened: OpenGrant, call: Call, settled: Settled) -> Settled:
         """Settle a call that came with the windows of another moment."""
