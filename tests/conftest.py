@@ -40,6 +40,7 @@ from app.settings import Settings
 from tests.live import LiveServer, free_port
 from tests.matrix.answers import is_as_documented
 from tests.postgres import Postgres
+from tests.stage import the_stage
 
 START = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)  # a Monday, 09:00 in Chongqing
 ENGINES = ("sqlite", "postgres")
@@ -235,8 +236,7 @@ class Api:
 @pytest.fixture
 def api(installation: Installation) -> Iterator[Api]:
     actors = KnownActors(AccountAuthenticator(installation))
-    app = create_app(installation, actors, wiring.ROUTERS)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with the_stage().serve(installation, actors) as client:
         yield Api(client, actors)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from litestar.testing import TestClient
 from sqlmodel import Session, col, select
 
 from app import wiring
@@ -27,12 +26,12 @@ from app.http.authenticating import Authenticator
 from app.jobs.worker import Worker
 from app.kernel.actor import OPERATOR
 from app.kernel.ids import new_id
-from app.main import create_app
 from app.sandbox.stripe_double.refusals import StripeRefusal
 from app.sandbox.stripe_double.running import RunningDouble
 from app.sandbox.stripe_double.webhooks import SignedWebhook
 from tests.billing.sales import contract_of, month_of
 from tests.conftest import Api, Caller, KnownActors
+from tests.stage import the_stage
 
 KEY = "sk_test_of_the_till"
 SECRET = "whsec_of_the_till"
@@ -180,10 +179,9 @@ def open_till(installation: Installation, double: RunningDouble, **more: Any) ->
     )
     ours = replace(installation, settings=settings)
     actors = KnownActors(Nobody())
-    app = create_app(ours, actors, wiring.ROUTERS)
     with ours.transaction(OPERATOR) as session:
         buyer_id, provider_id = (_add_organisation(session, name) for name in ("买方", "供方"))
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with the_stage().serve(ours, actors) as client:
         yield Till(ours, double, Api(client, actors), buyer_id, provider_id)
 
 

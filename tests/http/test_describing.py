@@ -15,7 +15,7 @@ from app.http.guarding import needs
 from app.http.schemas import Body, View
 from app.kernel.refusals import RuleBroken
 from app.main import create_app
-from tests.matrix.routes import NobodyKnown
+from tests.stage import NobodyKnown
 
 NO_TRANSACTION = {"no_transaction": True}
 

@@ -5,19 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from httpx import Response
 from litestar.testing import TestClient
 
-from app import wiring
-from app.db.installation import open_installation
-from app.kernel.clock import SystemClock
-from app.kernel.sealing import MasterKeys
-from app.main import create_app
-from app.settings import Settings
-from tests.matrix.routes import NobodyKnown
+from tests.stage import the_stage
 
 WITH_SLASHES = {"path"}
 """Path parameters that hold slashes."""
@@ -27,10 +20,8 @@ ALWAYS_THERE = {"ETag", "Repr-Digest", "WWW-Authenticate", "Retry-After"}
 
 @cache
 def document() -> dict[str, Any]:
-    """The OpenAPI document, as an installation without stores serves it."""
-    keys = MasterKeys("none", {"none": bytes(32)})
-    opened = open_installation(Settings(home=Path("nowhere")), SystemClock(), keys)
-    with TestClient(create_app(opened, NobodyKnown(), wiring.ROUTERS)) as client:
+    """The OpenAPI document, which needs no installation."""
+    with TestClient(the_stage().app) as client:
         found: dict[str, Any] = client.get("/openapi.json").json()
         return found
 

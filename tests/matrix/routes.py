@@ -14,16 +14,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.utils.sync import AsyncCallable
 
-from app import wiring
-from app.db.installation import open_installation
 from app.http.guarding import Needs
-from app.kernel.actor import Actor
-from app.kernel.clock import SystemClock
-from app.kernel.refusals import NotSignedIn
-from app.kernel.sealing import MasterKeys
-from app.main import create_app
 from app.metering.describing import GATEWAY_PATHS
-from app.settings import Settings
+from tests.stage import the_stage
 
 # Litestar's own handlers: the answer to OPTIONS, and the pages around the document.
 FRAMEWORK = ("litestar.",)
@@ -59,13 +52,8 @@ class Operation:
 
 @cache
 def operations() -> Mapping[str, Operation]:
-    """Every operation by its name, of an application that no store stands behind."""
-    settings = Settings(home=Path("nowhere"))
-    keys = MasterKeys("none", {"none": bytes(32)})
-    app = create_app(
-        open_installation(settings, SystemClock(), keys), NobodyKnown(), wiring.ROUTERS
-    )
-    every = (*operations_of(app), *operations_of_gateway())
+    """Every operation by its name, of the application."""
+    every = (*operations_of(the_stage().app), *operations_of_gateway())
     return {operation.name: operation for operation in every}
 
 
@@ -106,13 +94,6 @@ def operations_of(app: Litestar) -> Iterator[Operation]:
                     handler.opt,
                     _answer(handler),
                 )
-
-
-class NobodyKnown:
-    """An authenticator to whom every token is foreign."""
-
-    def actor_of(self, token: str) -> Actor:
-        raise NotSignedIn("The token does not hold.")
 
 
 def _is_framework(handler: HTTPRouteHandler) -> bool:
