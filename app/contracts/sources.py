@@ -20,9 +20,6 @@ from app.listings.plans import plan_from_document
 from app.listings.queries import offered_plans, upstream_of
 from app.listings.states import ListingState
 
-METHODS = ("GET",)
-"""What a proxied call may do: a listing is data to read."""
-
 
 def check_party(session: Session, organisation_id: str) -> None:
     """Refuse to bind an organisation that is suspended or whose real name is not verified."""
@@ -108,8 +105,8 @@ def file_source(session: Session, version_id: str) -> dict[str, Any] | None:
 def upstream_source(session: Session, version_id: str) -> dict[str, Any] | None:
     """Where a proxied version's calls go, its credential still sealed; None for others.
 
-    The address is the version's own, under the content hash that was signed: a newer version never
-    moves an older contract. Credential and limits are the listing's present ones.
+    Address and methods are the version's own, under the content hash that was signed: a newer
+    version never moves an older contract. Credential and limits are the listing's present ones.
     """
     version = session.get_one(ListingVersion, version_id)
     if version.delivery is not Delivery.UPSTREAM:
@@ -120,11 +117,13 @@ def upstream_source(session: Session, version_id: str) -> dict[str, Any] | None:
     auth: dict[str, Any] = {"kind": upstream.auth_kind.value}
     if upstream.sealed is not None:
         auth |= {"name": upstream.auth_name, "sealed": upstream.sealed}
+        auth |= upstream.auth_details or {}
     return {
         "listing_id": upstream.listing_id,
         "base_url": version.upstream["base_url"],
         "auth": auth,
         "timeout_s": upstream.timeout_s,
         "body_max_bytes": upstream.body_max_bytes,
-        "methods": list(METHODS),
+        # Versions from before a provider could say which methods it offers are read with GET.
+        "methods": version.upstream.get("methods", ["GET"]),
     }

@@ -26,7 +26,7 @@ from app.listings.errors import NewVersionNeeded
 from app.listings.models import DataFile, Listing, UpstreamApi
 from app.listings.queries import own_listing, upstream_of, working_file
 from app.listings.states import EDITABLE, PUBLISHED
-from app.listings.upstreams import AuthKind, UpstreamAuth
+from app.listings.upstreams import AuthKind, Method, UpstreamAuth
 
 UPSTREAM_CHANGED = "listing.upstream_changed"
 TABULAR = (Delivery.HOSTED, Delivery.FILE)
@@ -45,9 +45,10 @@ class KeptFile:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamWish:
-    """How an upstream is to be called; its host has been found fit."""
+    """How an upstream is to be called; its hosts have been found fit."""
 
     url: UpstreamUrl
+    methods: frozenset[Method]
     auth: UpstreamAuth
     timeout_s: int
     body_max_bytes: int
@@ -104,22 +105,22 @@ def attach_file(session: Session, listing_id: str, kept: KeptFile) -> DataFile:
 def set_upstream(session: Session, listing_id: str, wish: UpstreamWish) -> Listing:
     """Say how the upstream is called; the secret is sealed and never told again.
 
-    Address and credential of a draft change at once. Once a version is on sale its address is
-    frozen with it: a new one waits for its approval, and contracts on the earlier version keep
-    theirs. Credential and limits may always change, and living grants learn of it.
+    All of a draft changes at once. Once a version is on sale its address and methods are frozen
+    with it: new ones wait for its approval, and contracts on the earlier version keep theirs.
+    Credential and limits may always change, and living grants learn of it.
     """
     listing = own_listing(session, listing_id)
     check_delivery(listing, (Delivery.UPSTREAM,))
     if listing.state not in PUBLISHED:
         check_editable(listing)
     upstream = upstream_of(session, listing_id)
-    base_url = str(wish.url)
+    base_url, methods = str(wish.url), sorted(wish.methods)
     if upstream is None:
-        upstream = UpstreamApi(listing_id=listing_id, base_url=base_url, auth_kind=AuthKind.NONE)
-    elif listing.version_id is None:
-        upstream.base_url = base_url
+        upstream = UpstreamApi(listing_id=listing_id, auth_kind=AuthKind.NONE)
+    if listing.version_id is None:
+        upstream.base_url, upstream.methods = base_url, methods
     else:
-        _keep_or_plan_address(listing, upstream, base_url)
+        _keep_or_plan(listing, upstream, base_url, methods)
     _set_credential(session, upstream, wish)
     session.add(upstream)
     if listing.version_id is not None:
@@ -129,32 +130,42 @@ def set_upstream(session: Session, listing_id: str, wish: UpstreamWish) -> Listi
         listing,
         "listing:upstream_set",
         base_url=base_url,
+        methods=methods,
         auth_kind=wish.auth.kind.value,
+        auth_details=wish.auth.details,
         timeout_s=wish.timeout_s,
         body_max_bytes=wish.body_max_bytes,
     )
 
 
 def upstream_document(upstream: UpstreamApi) -> dict[str, Any]:
-    """What a version freezes of an upstream: where it is, not how one gets in."""
-    return {"base_url": upstream.next_base_url or upstream.base_url}
+    """What a version freezes of an upstream: where it is and what it offers, not how to get in."""
+    return {
+        "base_url": upstream.next_base_url or upstream.base_url,
+        "methods": upstream.next_methods or upstream.methods,
+    }
 
 
-def _keep_or_plan_address(listing: Listing, upstream: UpstreamApi, base_url: str) -> None:
-    wanted = None if base_url == upstream.base_url else base_url
-    if wanted == upstream.next_base_url:
+def _keep_or_plan(
+    listing: Listing, upstream: UpstreamApi, base_url: str, methods: list[Method]
+) -> None:
+    next_base_url = None if base_url == upstream.base_url else base_url
+    next_methods = None if methods == upstream.methods else methods
+    if (next_base_url, next_methods) == (upstream.next_base_url, upstream.next_methods):
         return
     if work_state(listing) not in EDITABLE:
         raise NewVersionNeeded(
-            "The address is frozen with what is on sale; open a new version to move it.",
+            "Address and methods are frozen with what is on sale; open a new version to change"
+            " them.",
             state=listing.state.value,
         )
-    upstream.next_base_url = wanted
+    upstream.next_base_url, upstream.next_methods = next_base_url, next_methods
 
 
 def _set_credential(session: Session, upstream: UpstreamApi, wish: UpstreamWish) -> None:
     upstream.auth_kind = wish.auth.kind
     upstream.auth_name = wish.auth.name
+    upstream.auth_details = wish.auth.details
     upstream.sealed = None
     if wish.auth.kind is not AuthKind.NONE:
         upstream.sealed = installation_of(session).keys.seal(

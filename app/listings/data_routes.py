@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -97,10 +98,12 @@ def put_upstream(
     """Say where and how a proxied listing is called; the secret is sealed and never returned."""
     url = parse_upstream_url(data.base_url)
     auth = data.auth.auth()
-    # A name is looked up here, before the transaction's first statement.
+    auth.check_for(url, installation.clock.now())
+    wish = UpstreamWish(url, frozenset(data.methods), auth, data.timeout_s, data.body_max_bytes)
+    # Names are looked up here, before the transaction's first statement.
     check_upstream(installation, actor, listing_id)
-    _look_up(url, installation)
-    set_upstream(session, listing_id, UpstreamWish(url, auth, data.timeout_s, data.body_max_bytes))
+    _look_up((url, *auth.other_urls), installation)
+    set_upstream(session, listing_id, wish)
     upstream = upstream_of(session, listing_id)
     assert upstream is not None, "it has just been set"
     return upstream_view(upstream)
@@ -118,12 +121,13 @@ def get_sample(listing_id: FromPath[str], session: NamedDependency[Session]) -> 
     return show_sample(session, listing_id)
 
 
-def _look_up(url: UpstreamUrl, installation: Installation) -> None:
+def _look_up(urls: Iterable[UpstreamUrl], installation: Installation) -> None:
     """Refuse a host that is not public; a few at once, since a name server may keep us waiting."""
     if not _lookups.acquire(blocking=False):
         raise Outage("Too many names are being looked up; try again.", retry_after_s=5)
     try:
-        refuse_private_host(url, installation.settings.upstream_allowances())
+        for url in urls:
+            refuse_private_host(url, installation.settings.upstream_allowances())
     finally:
         _lookups.release()
 

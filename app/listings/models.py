@@ -119,7 +119,8 @@ class DataFile(SQLModel, table=True):
 class UpstreamApi(SQLModel, table=True):
     """Where a proxied listing's calls go. The secret is sealed for `upstream:{listing_id}`.
 
-    `next_base_url` is a new version's address, which takes the place of the first on approval.
+    `next_base_url` and `next_methods` are a new version's, which take the place of the first on
+    approval. `auth_details` is what a kind of authentication needs beside name and secret.
     """
 
     __tablename__ = "upstream"
@@ -132,8 +133,11 @@ class UpstreamApi(SQLModel, table=True):
     listing_id: str = _of_listing()
     base_url: str = text_field(2000)
     next_base_url: str | None = text_field(2000, nullable=True)
+    methods: list[Any] = json_field()
+    next_methods: list[Any] | None = json_field(nullable=True)
     auth_kind: AuthKind = enum_field(AuthKind)
     auth_name: str = text_field(NAME_CHARS)
+    auth_details: dict[str, Any] | None = json_field(nullable=True)
     sealed: str | None = long_text_field(nullable=True)
     timeout_s: int = int_field()
     body_max_bytes: int = int_field()

@@ -159,8 +159,10 @@ def _put_on_sale(session: Session, listing: Listing, version: ListingVersion) ->
     version.listed_at = now(session)
     listing.version_id = version.id
     upstream = upstream_of(session, listing.id)
-    if upstream is not None and upstream.next_base_url is not None:
-        upstream.base_url, upstream.next_base_url = upstream.next_base_url, None
+    if upstream is not None:
+        upstream.base_url = upstream.next_base_url or upstream.base_url
+        upstream.methods = upstream.next_methods or upstream.methods
+        upstream.next_base_url = upstream.next_methods = None
 
 
 def _decided(

@@ -17,7 +17,16 @@ from app.listings.errors import ModelNotOffered
 from app.listings.metadata import Metadata
 from app.listings.plans import Meter, Plan, Quota, Rate, currency_for
 from app.listings.states import Decision
-from app.listings.upstreams import BODY_MAX_BYTES, TIMEOUT_MAX_S, AuthKind, UpstreamAuth
+from app.listings.upstreams import (
+    BODY_MAX_BYTES,
+    CERTIFICATE_MAX_CHARS,
+    SCOPE_MAX_CHARS,
+    SECRET_MAX_CHARS,
+    TIMEOUT_MAX_S,
+    AuthKind,
+    Method,
+    UpstreamAuth,
+)
 
 Slug = Annotated[
     str,
@@ -63,25 +72,40 @@ class ListingEdit(Body):
 
 @looks_like(kind="header", name="X-Api-Key")
 class UpstreamAuthBody(Body):
-    """How the upstream is authenticated; `name` is a header, a query parameter, or a user."""
+    """How the upstream is authenticated; `name` is a header, a query parameter, a user, or an OAuth
+    client.
+
+    `oauth` (client credentials) has a `token_url` and maybe a `scope`; the client's id and secret
+    go there by HTTP Basic. `mtls` has a `certificate` (PEM, its chain after it); its `secret` is
+    the private key (PEM).
+    """
 
     kind: AuthKind
     name: Annotated[str, Meta(max_length=100)] = ""
-    secret: Annotated[str, Meta(max_length=4000)] = ""
+    secret: Annotated[str, Meta(max_length=SECRET_MAX_CHARS)] = ""
+    token_url: Annotated[str, Meta(max_length=URL_MAX_LENGTH)] = ""
+    scope: Annotated[str, Meta(max_length=SCOPE_MAX_CHARS)] = ""
+    certificate: Annotated[str, Meta(max_length=CERTIFICATE_MAX_CHARS)] = ""
 
     def auth(self) -> UpstreamAuth:
         """The credential; refuses one that could not be sent."""
-        return UpstreamAuth(self.kind, self.name, self.secret)
+        return UpstreamAuth(
+            self.kind, self.name, self.secret, self.token_url, self.scope, self.certificate
+        )
 
 
 @looks_like(
     base_url="https://api.example.cn/v1",
+    methods=["GET"],
     auth={"kind": "header", "name": "X-Api-Key", "secret": "hush"},
 )
 class UpstreamBody(Body):
-    """Where and how a proxied listing's calls go."""
+    """Where and how a proxied listing's calls go. Who offers GET offers HEAD."""
 
     base_url: Annotated[str, Meta(min_length=8, max_length=URL_MAX_LENGTH)]
+    methods: Annotated[tuple[Method, ...], Meta(min_length=1, max_length=len(Method))] = (
+        Method.GET,
+    )
     auth: UpstreamAuthBody = msgspec.field(
         default_factory=lambda: UpstreamAuthBody(kind=AuthKind.NONE)
     )

@@ -42,18 +42,28 @@ class FileView(View):
 
 @looks_like(
     base_url="https://api.example.cn/v1",
+    methods=["GET"],
+    next_methods=None,
     auth_kind="header",
     auth_name="X-Api-Key",
+    auth_details=None,
     timeout_s=10,
     body_max_bytes=1_000_000,
 )
 class UpstreamView(View):
-    """Where a proxied listing's calls go; the secret is never told."""
+    """Where a proxied listing's calls go; the secret is never told.
+
+    `next_…`: what a new version under way will have. `auth_details`: `token_url` and `scope` of
+    `oauth`, `certificate` of `mtls`.
+    """
 
     base_url: str
     next_base_url: str | None
+    methods: list[str]
+    next_methods: list[str] | None
     auth_kind: str
     auth_name: str
+    auth_details: dict[str, str] | None
     timeout_s: int
     body_max_bytes: int
     set_at: datetime
@@ -270,8 +280,11 @@ def upstream_view(upstream: UpstreamApi) -> UpstreamView:
     return UpstreamView(
         base_url=upstream.base_url,
         next_base_url=upstream.next_base_url,
+        methods=upstream.methods,
+        next_methods=upstream.next_methods,
         auth_kind=upstream.auth_kind.value,
         auth_name=upstream.auth_name,
+        auth_details=upstream.auth_details,
         timeout_s=upstream.timeout_s,
         body_max_bytes=upstream.body_max_bytes,
         set_at=upstream.set_at,

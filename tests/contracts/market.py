@@ -222,7 +222,9 @@ def _add_goods(
             document=metadata,
             licence=policy,
             file_id=file_id,
-            upstream={"base_url": UPSTREAM_URL} if delivery is Delivery.UPSTREAM else None,
+            upstream={"base_url": UPSTREAM_URL, "methods": ["GET", "POST"]}
+            if delivery is Delivery.UPSTREAM
+            else None,
             content_hash="ab" * 32,
             submitted_at=now(session),
             submitted_by="test",
@@ -238,6 +240,7 @@ def _add_upstream(session: Session, listing_id: str) -> None:
         UpstreamApi(
             listing_id=listing_id,
             base_url=UPSTREAM_URL,
+            methods=["GET"],
             auth_kind=AuthKind.HEADER,
             auth_name="X-Api-Key",
             sealed="v1.test.a.b",

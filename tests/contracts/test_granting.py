@@ -21,6 +21,7 @@ from app.kernel.clock import epoch_us
 from app.listings.attaching import UPSTREAM_CHANGED
 from app.listings.codes import Delivery
 from app.listings.models import Listing, PlanRow, UpstreamApi
+from app.listings.upstreams import AuthKind
 from app.metering.grants import compiled_from
 from tests.contracts.market import Market
 from tests.listings.examples import per_unit_plan
@@ -134,8 +135,20 @@ def test_an_upstream_is_told_with_its_credential_sealed(market: Market) -> None:
         "auth": {"kind": "header", "name": "X-Api-Key", "sealed": "v1.test.a.b"},
         "timeout_s": 10,
         "body_max_bytes": 1_000_000,
-        "methods": ["GET"],
+        "methods": ["GET", "POST"],
     }
+
+
+def test_what_a_way_of_authentication_needs_beside_its_secret_is_told(market: Market) -> None:
+    goods = market.list_goods(delivery=Delivery.UPSTREAM)
+    contract = market.contract(goods, channel="upstream")
+    details = {"token_url": "https://login.provider.example/token", "scope": "read"}
+    with market.installation.transaction(OPERATOR) as session:
+        upstream = session.get_one(UpstreamApi, goods.listing_id)
+        upstream.auth_kind, upstream.auth_name = AuthKind.OAUTH, "zhigu"
+        upstream.auth_details = details
+    told = compiled(market, contract)["upstream"]["auth"]
+    assert told == {"kind": "oauth", "name": "zhigu", "sealed": "v1.test.a.b", **details}
 
 
 def test_what_changes_outside_the_terms_changes_no_grant(market: Market) -> None:
@@ -178,15 +191,18 @@ def test_grants_are_told_some_at_a_time_and_every_one_once(
     assert [compiled(market, contract)["epoch"] for contract in contracts] == [2, 2, 2]
 
 
-def test_a_new_version_never_moves_a_signed_contract_to_its_address(market: Market) -> None:
+def test_a_new_version_moves_no_signed_contract_and_gives_it_no_method(market: Market) -> None:
     """The content hash in the signed terms holds the address: the provider cannot swap the data."""
     goods = market.list_goods(delivery=Delivery.UPSTREAM)
     contract = market.contract(goods, channel="upstream")
     with market.installation.transaction(OPERATOR) as session:
-        session.get_one(UpstreamApi, goods.listing_id).base_url = "https://new.provider.example"
+        upstream = session.get_one(UpstreamApi, goods.listing_id)
+        upstream.base_url, upstream.methods = "https://new.provider.example", ["HEAD"]
         enqueue(session, UPSTREAM_CHANGED, listing_id=goods.listing_id)
     Worker(market.installation, JOBS).run_due()
-    assert compiled(market, contract)["upstream"]["base_url"] == "https://api.provider.example/v1"
+    told = compiled(market, contract)["upstream"]
+    assert told["base_url"] == "https://api.provider.example/v1"
+    assert told["methods"] == ["GET", "POST"]
 
 
 def test_every_contract_has_exactly_one_grant(market: Market) -> None:
