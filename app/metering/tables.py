@@ -18,6 +18,8 @@ usage_metadata = sa.MetaData(naming_convention=market_metadata.naming_convention
 # A row that is updated with every batch: room on its page keeps its index entries still (HOT).
 _HOT: dict[str, Any] = {"postgresql_with": {"fillfactor": 50}}
 _CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+# On PostgreSQL each month's partition has these keys as its own: `partitions.py`.
+_ON_SQLITE: dict[str, Any] = {"dialect": "sqlite"}
 
 Hash = sa.String(64)
 
@@ -58,10 +60,17 @@ grant_state = sa.Table(
     _int("last_number", default="0"),
     _int("last_settled_at_us", default="0"),
     _int("sealed_to", default="0"),
+    _int("totalled_to", default="0"),
+    _int("archived_to", default="0"),
     sa.CheckConstraint("epoch >= 1", name="epoch"),
     sa.CheckConstraint("ends_at_us > starts_at_us", name="life"),
     sa.CheckConstraint("last_number >= 0 AND last_settled_at_us >= 0", name="last"),
     sa.CheckConstraint("sealed_to BETWEEN 0 AND last_number", name="sealed_to"),
+    sa.CheckConstraint("totalled_to BETWEEN 0 AND last_number", name="totalled_to"),
+    sa.CheckConstraint(
+        "archived_to >= 0 AND archived_to <= sealed_to AND archived_to <= totalled_to",
+        name="archived_to",
+    ),
     sa.Index("ix_grant_state_buyer_id", "buyer_id"),
     sa.Index("ix_grant_state_provider_id", "provider_id"),
     sa.Index("ix_grant_state_contract_id", "contract_id"),
@@ -124,7 +133,7 @@ usage_event = sa.Table(
     _int("bytes"),
     sa.Column("request_sha256", Hash, nullable=False),
     # No foreign key: settling holds the state's row locked anyway, and each check would cost.
-    sa.UniqueConstraint("grant_id", "event_id"),
+    sa.UniqueConstraint("grant_id", "event_id").ddl_if(**_ON_SQLITE),
     sa.CheckConstraint("number >= 1", name="number"),
     sa.CheckConstraint("units >= 0 AND bytes >= 0", name="quantities"),
     sa.CheckConstraint("status BETWEEN 100 AND 599", name="status"),
@@ -139,10 +148,11 @@ usage_event = sa.Table(
         "voids",
         unique=True,
         sqlite_where=sa.text("voids IS NOT NULL"),
-        postgresql_where=sa.text("voids IS NOT NULL"),
-    ),
+    ).ddl_if(**_ON_SQLITE),
+    postgresql_partition_by="RANGE (settled_at_us)",
     **_CLUSTERED,
 )
+usage_event.primary_key.ddl_if(**_ON_SQLITE)
 """One settled call, or the taking back of one; never updated, never deleted."""
 
 usage_key = sa.Table(
@@ -191,5 +201,45 @@ usage_period = sa.Table(
     **_CLUSTERED,
 )
 """What a closed period holds, as a range of numbers; an empty one ends before it begins."""
+
+usage_notice = sa.Table(
+    "usage_notice",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    sa.Column("meter", sa.String(10), primary_key=True),
+    sa.Column("kind", sa.String(10), primary_key=True),
+    _int("starts_at_us", primary_key=True),
+    _int("limit_units", primary_key=True),
+    sa.Column("percent", sa.SmallInteger, primary_key=True, autoincrement=False),
+    _int("ends_at_us"),
+    sa.Column("overage", sa.String(10), nullable=False),
+    _int("used_units"),
+    _int("seen_at_us"),
+    _int("told_at_us", nullable=True),
+    sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
+    sa.CheckConstraint(_KINDS, name="kind"),
+    sa.CheckConstraint(_METERS, name="meter"),
+    sa.CheckConstraint("ends_at_us > starts_at_us", name="bounds"),
+    sa.CheckConstraint("overage = 'block' OR overage = 'charge'", name="overage"),
+    sa.CheckConstraint("limit_units > 0 AND used_units * 100 >= limit_units * percent", name="due"),
+    sa.Index(
+        "ix_usage_notice_untold",
+        "grant_id",
+        sqlite_where=sa.text("told_at_us IS NULL"),
+        postgresql_where=sa.text("told_at_us IS NULL"),
+    ),
+    **_CLUSTERED,
+)
+"""A window that had reached `percent` of a limit when that was seen; each is told to both sides
+once, which `told_at_us` remembers."""
+
+notice_progress = sa.Table(
+    "notice_progress",
+    usage_metadata,
+    _int("id", primary_key=True),
+    _int("seen_to_us"),
+    sa.CheckConstraint("id = 1", name="one_row"),
+)
+"""Up to when all use was looked through for windows that are to be told of."""
 
 feed_tables(usage_metadata)

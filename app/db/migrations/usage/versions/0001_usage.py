@@ -28,6 +28,8 @@ TABLES = (
     "usage_key",
     "usage_segment",
     "usage_period",
+    "usage_notice",
+    "notice_progress",
 )
 
 
@@ -37,6 +39,7 @@ def upgrade() -> None:
     create_grants()
     create_counting()
     create_ranges()
+    create_notices()
     if op.get_bind().dialect.name == "postgresql":
         for statement in POSTGRES_FUNCTIONS:
             op.execute(statement)
@@ -243,4 +246,59 @@ def create_ranges() -> None:
         ),
         sa.PrimaryKeyConstraint("grant_id", "closed_until_us", name=op.f("pk_usage_period")),
         **CLUSTERED,
+    )
+
+
+def create_notices() -> None:
+    op.create_table(
+        "usage_notice",
+        text_id("grant_id"),
+        sa.Column("meter", sa.String(length=10), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        number("starts_at_us"),
+        number("limit_units"),
+        sa.Column("percent", sa.SmallInteger(), nullable=False),
+        number("ends_at_us"),
+        sa.Column("overage", sa.String(length=10), nullable=False),
+        number("used_units"),
+        number("seen_at_us"),
+        sa.Column("told_at_us", sa.BigInteger, nullable=True),
+        sa.CheckConstraint(KINDS, name=op.f("ck_usage_notice_kind")),
+        sa.CheckConstraint(METERS, name=op.f("ck_usage_notice_meter")),
+        sa.CheckConstraint("ends_at_us > starts_at_us", name=op.f("ck_usage_notice_bounds")),
+        sa.CheckConstraint(
+            "overage = 'block' OR overage = 'charge'", name=op.f("ck_usage_notice_overage")
+        ),
+        sa.CheckConstraint(
+            "limit_units > 0 AND used_units * 100 >= limit_units * percent",
+            name=op.f("ck_usage_notice_due"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["grant_id"], ["grant_state.grant_id"], name=op.f("fk_usage_notice_grant_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "grant_id",
+            "meter",
+            "kind",
+            "starts_at_us",
+            "limit_units",
+            "percent",
+            name=op.f("pk_usage_notice"),
+        ),
+        **CLUSTERED,
+    )
+    untold = sa.text("told_at_us IS NULL")
+    op.create_index(
+        "ix_usage_notice_untold",
+        "usage_notice",
+        ["grant_id"],
+        sqlite_where=untold,
+        postgresql_where=untold,
+    )
+    op.create_table(
+        "notice_progress",
+        number("id"),
+        number("seen_to_us"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_notice_progress_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_progress")),
     )
