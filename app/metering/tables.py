@@ -202,6 +202,26 @@ usage_period = sa.Table(
 )
 """What a closed period holds, as a range of numbers; an empty one ends before it begins."""
 
+usage_report = sa.Table(
+    "usage_report",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    _int("number", primary_key=True),
+    _id("provider_id"),
+    sa.Column("source", sa.String(200), nullable=False),
+    sa.Column("source_id", sa.String(200), nullable=False),
+    _int("occurred_at_us"),
+    _int("corrects", nullable=True),
+    sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
+    # Not led by the grant: whoever distributes the store gives this one table to its providers.
+    sa.UniqueConstraint("provider_id", "source", "source_id"),
+    sa.CheckConstraint("number >= 1", name="number"),
+    sa.CheckConstraint("corrects >= 1 AND corrects < number", name="corrects"),
+    **_CLUSTERED,
+)
+"""Which CloudEvent of its provider posted the event of this number, when that use occurred, and
+the number of the event that it took the place of."""
+
 usage_notice = sa.Table(
     "usage_notice",
     usage_metadata,

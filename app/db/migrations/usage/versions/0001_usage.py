@@ -28,6 +28,7 @@ TABLES = (
     "usage_key",
     "usage_segment",
     "usage_period",
+    "usage_report",
     "usage_notice",
     "notice_progress",
 )
@@ -39,6 +40,7 @@ def upgrade() -> None:
     create_grants()
     create_counting()
     create_ranges()
+    create_reports()
     create_notices()
     if op.get_bind().dialect.name == "postgresql":
         for statement in POSTGRES_FUNCTIONS:
@@ -245,6 +247,34 @@ def create_ranges() -> None:
             ["grant_id"], ["grant_state.grant_id"], name=op.f("fk_usage_period_grant_id")
         ),
         sa.PrimaryKeyConstraint("grant_id", "closed_until_us", name=op.f("pk_usage_period")),
+        **CLUSTERED,
+    )
+
+
+def create_reports() -> None:
+    op.create_table(
+        "usage_report",
+        text_id("grant_id"),
+        number("number"),
+        text_id("provider_id"),
+        sa.Column("source", sa.String(length=200), nullable=False),
+        sa.Column("source_id", sa.String(length=200), nullable=False),
+        number("occurred_at_us"),
+        sa.Column("corrects", sa.BigInteger, nullable=True),
+        sa.CheckConstraint("number >= 1", name=op.f("ck_usage_report_number")),
+        sa.CheckConstraint(
+            "corrects >= 1 AND corrects < number", name=op.f("ck_usage_report_corrects")
+        ),
+        sa.ForeignKeyConstraint(
+            ["grant_id"], ["grant_state.grant_id"], name=op.f("fk_usage_report_grant_id")
+        ),
+        sa.PrimaryKeyConstraint("grant_id", "number", name=op.f("pk_usage_report")),
+        sa.UniqueConstraint(
+            "provider_id",
+            "source",
+            "source_id",
+            name=op.f("uq_usage_report_provider_id_source_source_id"),
+        ),
         **CLUSTERED,
     )
 
