@@ -37,6 +37,7 @@ from app.kernel.ids import new_id
 from app.kernel.sealing import MasterKeys
 from app.main import create_app
 from app.settings import Settings
+from tests.emptying import is_emptied, watch
 from tests.live import LiveServer, free_port
 from tests.matrix.answers import is_as_documented
 from tests.postgres import Postgres
@@ -59,18 +60,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Databases:
-    """Template stores of one test process, from which each test gets copies of its own."""
+    """Template stores of one test process, from which each test gets copies of its own.
+
+    A copy that is given back is emptied and handed out again.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._server: Postgres | None = None
         self._templates: set[str] = set()
+        self._free: dict[str, list[str]] = {store: [] for store in STORES}
 
     def fresh_url(self, engine: str, store: str) -> str:
         """The URL of a new, empty, migrated store."""
         if engine == "sqlite":
             return self._fresh_sqlite(store)
         return self._fresh_postgres(store)
+
+    def give_back(self, store: str, url: str) -> None:
+        """Take back what `fresh_url` gave and nobody uses any more."""
+        if not url.startswith("sqlite") and is_emptied(url):
+            self._free[store].append(url)
 
     def empty_url(self, engine: str) -> str:
         """The URL of a new store without any table."""
@@ -93,9 +103,13 @@ class Databases:
         return f"sqlite:///{copy}"
 
     def _fresh_postgres(self, store: str) -> str:
+        if self._free[store]:
+            return self._free[store].pop()
         template, server = f"template_{store}", self._postgres()
         if template not in self._templates:
-            create_tables(server.create(template), store)
+            url = server.create(template)
+            create_tables(url, store)
+            watch(url)
             self._templates.add(template)
         return server.create(f"{store}_{next(_numbers)}", template)
 
@@ -157,6 +171,8 @@ def installation(
     finally:
         opened.market.dispose()
         opened.usage.dispose()
+        for store in STORES:
+            databases.give_back(store, settings.store_url(store))
 
 
 class KnownActors:
