@@ -36,7 +36,7 @@ from app.kernel.actor import job_actor
 from app.kernel.clock import epoch_us
 from app.kernel.refusals import Outage
 from app.metering import tasks as metering_tasks
-from app.metering.closing import close_range, grants_with_open_use
+from app.metering.closing import close_ranges, grants_with_open_use
 from app.metering.granting import load_grant
 
 CLOSE = "period.close"
@@ -168,13 +168,15 @@ def _close_ranges(
     *,
     after_end: bool = False,
 ) -> list[ContractMonth]:
-    """Fix which events belong to the month: one transaction on the usage store."""
+    """Fix which events belong to the month."""
+    billed = sorted(contracts, key=lambda one: one.grant_id)
+    ends_at_us = epoch_us(period.ends_at)
+    closed = close_ranges(installation, [one.grant_id for one in billed], ends_at_us)
     months = []
-    with installation.usage_transaction() as connection:
-        for contract in sorted(contracts, key=lambda one: one.grant_id):
-            found = close_range(connection, contract.grant_id, epoch_us(period.ends_at))
-            events = EventRange(found.first_number, found.last_number, found.units)
-            months.append(ContractMonth(contract, period, events, after_end))
+    for contract in billed:
+        found = closed[contract.grant_id]
+        events = EventRange(found.first_number, found.last_number, found.units)
+        months.append(ContractMonth(contract, period, events, after_end))
     return months
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from app.db.installation import Installation
 from app.metering.tables import grant_state, grant_terms, usage_event, usage_period
 
 BATCH = 500
+LOCKED_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,43 +45,28 @@ class PeriodClosedBeyond(ValueError):
     """A later period of the grant is closed already: this one can only be asked for again."""
 
 
-def close_range(connection: sa.Connection, grant_id: str, up_to_us: int) -> ClosedRange:
-    """Close the grant's events settled before `up_to_us` that no earlier period holds.
+def close_ranges(
+    installation: Installation, grant_ids: Iterable[str], up_to_us: int
+) -> dict[str, ClosedRange]:
+    """Close each grant's events settled before `up_to_us` that no earlier period holds.
 
-    Needs a writing transaction on the usage store. Closing the same again gives the same range.
-    A grant that was never applied has no events: its range is empty.
+    Closing the same again gives the same ranges. A grant that was never applied has no events: its
+    range is empty. Calls wait for a few rows only: what takes long is read before and after.
     """
-    state = connection.execute(
-        sa.select(grant_state.c.last_settled_at_us)
-        .where(grant_state.c.grant_id == grant_id)
-        .with_for_update()
-    ).one_or_none()
-    if state is None:
-        return ClosedRange(1, 0, 0)
-    mine = usage_period.c.grant_id == grant_id
-    last_closed = connection.execute(
-        sa.select(usage_period)
-        .where(mine, usage_period.c.closed_until_us >= up_to_us)
-        .order_by(usage_period.c.closed_until_us)
-        .limit(1)
-    ).one_or_none()
-    if last_closed is not None:
-        if last_closed.closed_until_us != up_to_us:
-            raise PeriodClosedBeyond(f"{grant_id} is closed beyond {up_to_us}")
-        first, last = last_closed.first_number, last_closed.last_number
-        return ClosedRange(first, last, units_in(connection, grant_id, first, last))
-    first, last = _open_range(connection, grant_id, up_to_us)
-    connection.execute(
-        sa.insert(usage_period).values(
-            grant_id=grant_id, closed_until_us=up_to_us, first_number=first, last_number=last
-        )
-    )
-    connection.execute(
-        sa.update(grant_state)
-        .where(grant_state.c.grant_id == grant_id, grant_state.c.last_settled_at_us < up_to_us)
-        .values(last_settled_at_us=up_to_us)
-    )
-    return ClosedRange(first, last, units_in(connection, grant_id, first, last))
+    wanted = sorted(set(grant_ids))
+    closed: dict[str, ClosedRange] = {}
+    for start in range(0, len(wanted), LOCKED_AT_ONCE):
+        some = wanted[start : start + LOCKED_AT_ONCE]
+        with installation.usage_transaction(writes=False) as connection:
+            seen = {one: _last_before(connection, one, up_to_us) for one in some}
+        with installation.usage_transaction() as connection:
+            ranges = {one: _close(connection, one, up_to_us, seen[one]) for one in some}
+        # What a range holds never changes any more: it is added up without the lock.
+        with installation.usage_transaction(writes=False) as connection:
+            for grant_id, (first, last) in ranges.items():
+                units = units_in(connection, grant_id, first, last)
+                closed[grant_id] = ClosedRange(first, last, units)
+    return closed
 
 
 def units_in(connection: sa.Connection, grant_id: str, first: int, last: int) -> int:
@@ -161,15 +148,60 @@ def last_numbers_before(connection: sa.Connection, at_us: int) -> Iterator[tuple
         yield str(grant_id), int(number)
 
 
-def _open_range(connection: sa.Connection, grant_id: str, up_to_us: int) -> tuple[int, int]:
-    """The numbers after the last closed period that were settled before `up_to_us`."""
+def _last_before(connection: sa.Connection, grant_id: str, up_to_us: int) -> int:
+    """The number of the grant's last event settled before `up_to_us`; 0 for none."""
+    found = connection.execute(
+        sa.select(usage_event.c.number)
+        .where(usage_event.c.grant_id == grant_id, usage_event.c.settled_at_us < up_to_us)
+        .order_by(usage_event.c.number.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return found or 0
+
+
+def _close(connection: sa.Connection, grant_id: str, up_to_us: int, seen: int) -> tuple[int, int]:
+    """Fix the range under the grant's lock; its first and last number.
+
+    Event `seen` was settled before `up_to_us`: only those after it are looked at.
+    """
+    state = connection.execute(
+        sa.select(grant_state.c.last_number)
+        .where(grant_state.c.grant_id == grant_id)
+        .with_for_update()
+    ).one_or_none()
+    if state is None:
+        return 1, 0
+    closed = connection.execute(
+        sa.select(usage_period)
+        .where(usage_period.c.grant_id == grant_id, usage_period.c.closed_until_us >= up_to_us)
+        .order_by(usage_period.c.closed_until_us)
+        .limit(1)
+    ).one_or_none()
+    if closed is not None:
+        if closed.closed_until_us != up_to_us:
+            raise PeriodClosedBeyond(f"{grant_id} is closed beyond {up_to_us}")
+        return closed.first_number, closed.last_number
     first = closed_to(connection, grant_id) + 1
-    # Settled moments never fall as numbers rise.
-    last = connection.execute(
-        sa.select(sa.func.max(usage_event.c.number)).where(
+    # Settled moments never fall as numbers rise: the range ends before the first that is later.
+    later = connection.execute(
+        sa.select(usage_event.c.number)
+        .where(
             usage_event.c.grant_id == grant_id,
-            usage_event.c.number >= first,
-            usage_event.c.settled_at_us < up_to_us,
+            usage_event.c.number > max(seen, first - 1),
+            usage_event.c.settled_at_us >= up_to_us,
         )
-    ).scalar_one()
-    return first, last if last is not None else first - 1
+        .order_by(usage_event.c.number)
+        .limit(1)
+    ).scalar_one_or_none()
+    last = int(state.last_number if later is None else later - 1)
+    connection.execute(
+        sa.insert(usage_period).values(
+            grant_id=grant_id, closed_until_us=up_to_us, first_number=first, last_number=last
+        )
+    )
+    connection.execute(
+        sa.update(grant_state)
+        .where(grant_state.c.grant_id == grant_id, grant_state.c.last_settled_at_us < up_to_us)
+        .values(last_settled_at_us=up_to_us)
+    )
+    return first, last

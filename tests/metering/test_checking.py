@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.db.installation import Installation
-from app.metering.closing import close_range
+from app.metering.closing import close_ranges
 from app.metering.segments import seal_due
 from tests.metering.calling import NOON_US, call_on
 from tests.metering.grant_documents import quota
@@ -23,8 +23,7 @@ def busy(installation: Installation) -> Installation:
         installation, *(call_on(grant, event_id=f"evt_{number}") for number in range(1, 4))
     )
     seal_due(installation)
-    with installation.usage_transaction() as connection:
-        close_range(connection, "grt_one", LATER_US)
+    close_ranges(installation, ["grt_one"], LATER_US)
     take_back(installation, first.event_id, LATER_US)
     settle(installation, call_on(grant, LATER_US, event_id="evt_5", key_sha256="a" * 64))
     seal_due(installation)

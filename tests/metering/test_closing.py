@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from app.db.engine import WRITES
 from app.db.installation import Installation
+from app.metering import closing
 from app.metering.calls import Outcome
-from app.metering.closing import ClosedRange, PeriodClosedBeyond, close_range, units_between
+from app.metering.closing import ClosedRange, PeriodClosedBeyond, close_ranges, units_between
 from app.metering.grants import frame_at
 from app.metering.tally import open_tally
 from tests.metering.calling import call_on
@@ -22,8 +26,7 @@ SECOND_US = 1_000_000
 
 
 def close(installation: Installation, up_to_us: int, grant_id: str = "grt_one") -> ClosedRange:
-    with installation.usage_transaction() as connection:
-        return close_range(connection, grant_id, up_to_us)
+    return close_ranges(installation, [grant_id], up_to_us)[grant_id]
 
 
 def test_a_call_belongs_to_the_period_of_its_settled_moment(installation: Installation) -> None:
@@ -150,3 +153,44 @@ def test_closing_while_calls_come_loses_none_and_counts_none_twice(
     assert rest.first_number == closed.last_number + 1
     assert rest.last_number == closed.units + rest.units == len(moments)
     assert fsck(installation) == []
+
+
+def test_calls_that_settle_while_closing_looks_are_in_the_period_of_their_moment(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = give(installation)
+    settle(installation, call_on(grant, DECEMBER - SECOND_US))
+    look = closing._last_before
+
+    def look_and_be_overtaken(connection: sa.Connection, grant_id: str, up_to_us: int) -> int:
+        seen = look(connection, grant_id, up_to_us)
+        settle(installation, call_on(grant, DECEMBER - 1, units=2), call_on(grant, DECEMBER))
+        return seen
+
+    monkeypatch.setattr(closing, "_last_before", look_and_be_overtaken)
+    assert close(installation, DECEMBER) == ClosedRange(1, 2, 3)
+    assert fsck(installation) == []
+
+
+def test_no_call_waits_while_a_period_is_added_up(installation: Installation) -> None:
+    give(installation)
+    adding: list[bool] = []
+
+    def note(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "sum(" in statement:
+            adding.append(bool(connection.get_execution_options().get(WRITES)))
+
+    sa.event.listen(installation.usage, "before_cursor_execute", note)
+    close(installation, DECEMBER)
+    assert adding == [False]
+
+
+def test_many_grants_are_closed_each_by_its_own_numbers(installation: Installation) -> None:
+    names = [f"grt_{number:02}" for number in range(closing.LOCKED_AT_ONCE + 1)]
+    for place, name in enumerate(names, 1):
+        settle(installation, call_on(give(installation, name), DECEMBER - 1, units=place))
+    closed = close_ranges(installation, [*names, "grt_unknown"], DECEMBER)
+    assert [closed[name] for name in names] == [
+        ClosedRange(1, 1, place) for place in range(1, len(names) + 1)
+    ]
+    assert closed["grt_unknown"] == ClosedRange(1, 0, 0)
