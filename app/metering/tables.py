@@ -25,6 +25,7 @@ Hash = sa.String(64)
 
 # SQLite builds a table of its own for a list of more than two, at each insert: half of its cost.
 _KINDS = "kind = 'day' OR kind = 'month' OR kind = 'quarter' OR kind = 'year' OR kind = 'contract'"
+_UNIT_KINDS = "kind = 'trial' OR kind = 'top_up' OR kind = 'goodwill' OR kind = 'carry_over'"
 _METERS = "meter = 'call' OR meter = 'row' OR meter = 'byte' OR meter = 'item'"
 
 
@@ -55,6 +56,8 @@ grant_state = sa.Table(
     _id("provider_id"),
     _int("epoch"),
     sa.Column("live", sa.Boolean, nullable=False),
+    # False: no unit grant is left to burn, and a batch need not look for any.
+    sa.Column("has_granted_units", sa.Boolean, nullable=False, server_default=sa.false()),
     _int("starts_at_us"),
     _int("ends_at_us"),
     _int("last_number", default="0"),
@@ -128,6 +131,7 @@ usage_event = sa.Table(
     _int("settled_at_us"),
     sa.Column("meter", sa.String(10), nullable=False),
     _int("units"),
+    _int("granted_units", default="0"),
     sa.Column("operation", sa.String(10), nullable=False),
     sa.Column("status", sa.SmallInteger, nullable=False),
     _int("bytes"),
@@ -136,6 +140,7 @@ usage_event = sa.Table(
     sa.UniqueConstraint("grant_id", "event_id").ddl_if(**_ON_SQLITE),
     sa.CheckConstraint("number >= 1", name="number"),
     sa.CheckConstraint("units >= 0 AND bytes >= 0", name="quantities"),
+    sa.CheckConstraint("granted_units BETWEEN 0 AND units", name="granted_units"),
     sa.CheckConstraint("status BETWEEN 100 AND 599", name="status"),
     sa.CheckConstraint(_METERS, name="meter"),
     sa.CheckConstraint(
@@ -153,7 +158,47 @@ usage_event = sa.Table(
     **_CLUSTERED,
 )
 usage_event.primary_key.ddl_if(**_ON_SQLITE)
-"""One settled call, or the taking back of one; never updated, never deleted."""
+"""One settled call, or the taking back of one; never updated, never deleted.
+`granted_units` of its units burned from unit grants: they count in no window, and cost nothing."""
+
+unit_grant = sa.Table(
+    "unit_grant",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    _id("unit_grant_id", primary_key=True),
+    sa.Column("kind", sa.String(10), nullable=False),
+    sa.Column("meter", sa.String(10), nullable=False),
+    sa.Column("priority", sa.SmallInteger, nullable=False),
+    _int("amount_units"),
+    _int("burned_units", default="0"),
+    _int("starts_at_us"),
+    _int("ends_at_us"),
+    _int("granted_at_us"),
+    sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
+    sa.CheckConstraint(_UNIT_KINDS, name="kind"),
+    sa.CheckConstraint(_METERS, name="meter"),
+    sa.CheckConstraint("priority BETWEEN 0 AND 255", name="priority"),
+    sa.CheckConstraint("burned_units >= 0 AND burned_units <= amount_units", name="burned"),
+    sa.CheckConstraint("ends_at_us > starts_at_us", name="life"),
+    sa.Index("ix_unit_grant_grant_id_ends_at_us", "grant_id", "ends_at_us"),
+    **_HOT,
+    **_CLUSTERED,
+)
+"""Units beside the quotas, and how many of them calls have burned; locked under the state's row."""
+
+unit_burn = sa.Table(
+    "unit_burn",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    _int("number", primary_key=True),
+    _id("unit_grant_id", primary_key=True),
+    _int("units"),
+    # No foreign keys: each would cost, and an event is taken away when it is archived.
+    sa.CheckConstraint("units >= 1", name="units"),
+    sa.Index("ix_unit_burn_grant_id_unit_grant_id", "grant_id", "unit_grant_id"),
+    **_CLUSTERED,
+)
+"""How many units of the event of this number came from which unit grant."""
 
 usage_key = sa.Table(
     "usage_key",

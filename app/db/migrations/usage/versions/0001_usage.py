@@ -15,6 +15,7 @@ depends_on = None
 
 HASH = sa.String(64)
 KINDS = "kind = 'day' OR kind = 'month' OR kind = 'quarter' OR kind = 'year' OR kind = 'contract'"
+UNIT_KINDS = "kind = 'trial' OR kind = 'top_up' OR kind = 'goodwill' OR kind = 'carry_over'"
 METERS = "meter = 'call' OR meter = 'row' OR meter = 'byte' OR meter = 'item'"
 HOT: dict[str, Any] = {"postgresql_with": {"fillfactor": 50}}
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
@@ -25,6 +26,8 @@ TABLES = (
     "grant_terms",
     "usage_window",
     "usage_event",
+    "unit_grant",
+    "unit_burn",
     "usage_key",
     "usage_segment",
     "usage_period",
@@ -39,6 +42,7 @@ def upgrade() -> None:
     create_feed()
     create_grants()
     create_counting()
+    create_units()
     create_ranges()
     create_reports()
     create_notices()
@@ -93,6 +97,7 @@ def create_grants() -> None:
         text_id("provider_id"),
         number("epoch"),
         sa.Column("live", sa.Boolean(), nullable=False),
+        sa.Column("has_granted_units", sa.Boolean(), server_default=sa.false(), nullable=False),
         number("starts_at_us"),
         number("ends_at_us"),
         sa.Column("last_number", sa.BigInteger, server_default="0", nullable=False),
@@ -170,6 +175,7 @@ def create_counting() -> None:
         number("settled_at_us"),
         sa.Column("meter", sa.String(length=10), nullable=False),
         number("units"),
+        sa.Column("granted_units", sa.BigInteger, server_default="0", nullable=False),
         sa.Column("operation", sa.String(length=10), nullable=False),
         sa.Column("status", sa.SmallInteger(), nullable=False),
         number("bytes"),
@@ -182,6 +188,9 @@ def create_counting() -> None:
         sa.CheckConstraint("number >= 1", name=op.f("ck_usage_event_number")),
         sa.CheckConstraint("status BETWEEN 100 AND 599", name=op.f("ck_usage_event_status")),
         sa.CheckConstraint("units >= 0 AND bytes >= 0", name=op.f("ck_usage_event_quantities")),
+        sa.CheckConstraint(
+            "granted_units BETWEEN 0 AND units", name=op.f("ck_usage_event_granted_units")
+        ),
         sa.PrimaryKeyConstraint("grant_id", "number", name=op.f("pk_usage_event")),
         sa.UniqueConstraint("grant_id", "event_id", name=op.f("uq_usage_event_grant_id_event_id")),
         **CLUSTERED,
@@ -213,6 +222,50 @@ def create_counting() -> None:
         **CLUSTERED,
     )
     op.create_index("ix_usage_key_expires_at_us", "usage_key", ["expires_at_us"], unique=False)
+
+
+def create_units() -> None:
+    op.create_table(
+        "unit_grant",
+        text_id("grant_id"),
+        text_id("unit_grant_id"),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("meter", sa.String(length=10), nullable=False),
+        sa.Column("priority", sa.SmallInteger(), nullable=False),
+        number("amount_units"),
+        sa.Column("burned_units", sa.BigInteger, server_default="0", nullable=False),
+        number("starts_at_us"),
+        number("ends_at_us"),
+        number("granted_at_us"),
+        sa.CheckConstraint(UNIT_KINDS, name=op.f("ck_unit_grant_kind")),
+        sa.CheckConstraint(METERS, name=op.f("ck_unit_grant_meter")),
+        sa.CheckConstraint("priority BETWEEN 0 AND 255", name=op.f("ck_unit_grant_priority")),
+        sa.CheckConstraint(
+            "burned_units >= 0 AND burned_units <= amount_units",
+            name=op.f("ck_unit_grant_burned"),
+        ),
+        sa.CheckConstraint("ends_at_us > starts_at_us", name=op.f("ck_unit_grant_life")),
+        sa.ForeignKeyConstraint(
+            ["grant_id"], ["grant_state.grant_id"], name=op.f("fk_unit_grant_grant_id")
+        ),
+        sa.PrimaryKeyConstraint("grant_id", "unit_grant_id", name=op.f("pk_unit_grant")),
+        **HOT,
+        **CLUSTERED,
+    )
+    op.create_index("ix_unit_grant_grant_id_ends_at_us", "unit_grant", ["grant_id", "ends_at_us"])
+    op.create_table(
+        "unit_burn",
+        text_id("grant_id"),
+        number("number"),
+        text_id("unit_grant_id"),
+        number("units"),
+        sa.CheckConstraint("units >= 1", name=op.f("ck_unit_burn_units")),
+        sa.PrimaryKeyConstraint("grant_id", "number", "unit_grant_id", name=op.f("pk_unit_burn")),
+        **CLUSTERED,
+    )
+    op.create_index(
+        "ix_unit_burn_grant_id_unit_grant_id", "unit_burn", ["grant_id", "unit_grant_id"]
+    )
 
 
 def create_ranges() -> None:
