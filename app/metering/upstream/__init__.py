@@ -5,7 +5,13 @@ injection, and what of a request and an answer passes through.
 Does not own: who may call (gateway), counting the call (tally).
 """
 
-from app.metering.upstream.answers import Upstream, UpstreamAnswer, UpstreamRequest, upstream_of
+from app.metering.upstream.answers import (
+    Rest,
+    Upstream,
+    UpstreamAnswer,
+    UpstreamRequest,
+    upstream_of,
+)
 from app.metering.upstream.errors import (
     MethodNotAllowed,
     PathRefused,
@@ -19,6 +25,7 @@ from app.metering.upstream.fetching import UpstreamClient
 __all__ = [
     "MethodNotAllowed",
     "PathRefused",
+    "Rest",
     "Upstream",
     "UpstreamAnswer",
     "UpstreamBusy",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from app.kernel.addresses import UpstreamUrl, parse_upstream_url
 from app.metering.upstream.credentials import SealedCredential, sealed_credential_of
@@ -31,24 +31,51 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """A buyer's call: `path` is the raw path after `/data/{slug}/api`, `query` the raw query."""
+    """A buyer's call: `path` is the raw path after `/data/{slug}/api`, `query` the raw query.
+
+    `repeat_key` is what the upstream may know a repeated POST by; it is its `Idempotency-Key`.
+    """
 
     method: str
     path: bytes
     query: bytes = b""
     headers: Headers = ()
+    body: bytes | None = None
+    repeat_key: str | None = None
+
+
+class Rest(Protocol):
+    """What is still to come of a body; whoever holds one closes it.
+
+    `size_bytes` is the length of the whole body, the begun part included, where it was told.
+    """
+
+    @property
+    def size_bytes(self) -> int | None:
+        """How long the whole body is."""
+        ...
+
+    async def piece(self) -> bytes:
+        """The next piece, empty at the end; fails as `UpstreamClient.fetch` does."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection; may be called twice."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamAnswer:
-    """A complete answer below 500: end-to-end headers in lower case, the body as it was sent.
+    """An answer below 500: end-to-end headers in lower case, the body as it was sent.
 
-    The body is not unpacked: `content-encoding` is among the headers. No `content-length`.
+    The body is not unpacked: `content-encoding` is among the headers. No `content-length`. With a
+    `rest`, `body` is only the first part of a large one.
     """
 
     status: int
     headers: Headers
     body: bytes
+    rest: Rest | None = None
 
 
 def upstream_of(document: Mapping[str, Any], provider_id: str) -> Upstream:

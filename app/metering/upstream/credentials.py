@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,28 +27,38 @@ class CredentialKind(StrEnum):
     HEADER = "header"
     QUERY = "query"
     BASIC = "basic"
+    OAUTH = "oauth"
+    MTLS = "mtls"
 
 
 @dataclass(frozen=True, slots=True)
 class SealedCredential:
     """How the upstream wants to be addressed, with the secret still sealed.
 
-    `name` is the header, the query parameter, or the user of basic authentication. A basic
-    credential without a name holds `user:password` inside the seal.
+    `name` is the header, the query parameter, the user of basic authentication, or the client of
+    OAuth. A basic credential without a name holds `user:password` inside the seal.
     """
 
     kind: CredentialKind
     name: str = ""
     sealed: str = ""
+    token_url: str = ""
+    scope: str = ""
+    certificate: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credential:
-    """An opened credential: a header or a query parameter to add, and the forms of its echo."""
+    """An opened credential: what to add to a call, and the forms of its echo.
+
+    `token` is an access token that may be turned down, and then renewed.
+    """
 
     header: tuple[str, str] | None = None
     parameter: tuple[str, str] | None = None
     traces: tuple[bytes, ...] = ()
+    token: str | None = None
+    tls: ssl.SSLContext | None = None
 
     def headers(self) -> list[tuple[str, str]]:
         """The headers that replace the caller's; a packed answer would hide an echo, so none is."""
@@ -79,14 +90,28 @@ def sealed_credential_of(document: Mapping[str, Any]) -> SealedCredential:
         raise ValueError("a header credential needs the name of a header")
     if kind is CredentialKind.QUERY and not name:
         raise ValueError("a query credential needs the name of a parameter")
-    return SealedCredential(kind, name, str(document["sealed"]))
+    if kind is CredentialKind.OAUTH and not (name and document["token_url"]):
+        raise ValueError("an OAuth credential needs a client and a token endpoint")
+    return SealedCredential(
+        kind,
+        name,
+        str(document["sealed"]),
+        str(document.get("token_url") or ""),
+        str(document.get("scope") or ""),
+        str(document.get("certificate") or ""),
+    )
+
+
+def open_secret(sealed: SealedCredential, listing_id: str, keys: MasterKeys) -> str:
+    """The secret in the clear; raises `SealBroken` (a `ValueError`) when it does not open."""
+    return keys.unseal(sealed.sealed, f"upstream:{listing_id}").decode("utf-8")
 
 
 def open_credential(sealed: SealedCredential, listing_id: str, keys: MasterKeys) -> Credential:
-    """The usable credential; raises `SealBroken` (a `ValueError`) when it does not open."""
+    """A credential that is usable as it is; raises `SealBroken` when it does not open."""
     if sealed.kind is CredentialKind.NONE:
         return Credential()
-    secret = keys.unseal(sealed.sealed, f"upstream:{listing_id}").decode("utf-8")
+    secret = open_secret(sealed, listing_id, keys)
     match sealed.kind:
         case CredentialKind.HEADER:
             return Credential(header=(sealed.name, secret), traces=_traces(secret))
@@ -97,6 +122,14 @@ def open_credential(sealed: SealedCredential, listing_id: str, keys: MasterKeys)
             token = base64.b64encode(pair.encode()).decode()
             traces = _traces(pair.partition(":")[2]) + _traces(token)
             return Credential(header=("Authorization", f"Basic {token}"), traces=traces)
+        case _:
+            raise AssertionError("tokens and certificates are asked for, not opened")
+
+
+def bearer(token: str, secret: str) -> Credential:
+    """The credential of an access token that was given for a client's `secret`."""
+    traces = _traces(token) + _traces(secret)
+    return Credential(header=("Authorization", f"Bearer {token}"), traces=traces, token=token)
 
 
 def _traces(secret: str) -> tuple[bytes, ...]:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from app.kernel.addresses import Allowance, resolve_host
-from app.kernel.sealing import MasterKeys, SealBroken
-from app.metering.upstream.answers import Headers, Upstream, UpstreamAnswer, UpstreamRequest
+from app.kernel.sealing import MasterKeys
+from app.metering.upstream.accesses import Accesses
+from app.metering.upstream.answers import Upstream, UpstreamAnswer, UpstreamRequest
 from app.metering.upstream.breaker import Breaker
-from app.metering.upstream.credentials import Credential, open_credential
+from app.metering.upstream.credentials import Credential
 from app.metering.upstream.errors import (
     MethodNotAllowed,
     UpstreamFailed,
@@ -26,45 +24,16 @@ from app.metering.upstream.errors import (
     UpstreamTooLarge,
     UpstreamUnreachable,
 )
-from app.metering.upstream.guarding import AddressDenied, ResolveName
+from app.metering.upstream.failing import as_failure, connect_timeout
+from app.metering.upstream.guarding import ResolveName
 from app.metering.upstream.headers import is_plainly_framed, request_headers, response_headers
+from app.metering.upstream.opened import Coming, OpenAnswer
 from app.metering.upstream.pools import ProviderPools
+from app.metering.upstream.remembering import Memory
 from app.metering.upstream.targets import join_path, read_query
 
-MEMORY_ENTRIES_MAX = 10_000
-CONNECT_MAX_S = 5.0
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True)
-class OpenAnswer:
-    """An answer whose headers are here and whose body still comes; `length` is None if untold."""
-
-    status: int
-    headers: Headers
-    length: int | None
-    _content: aiohttp.StreamReader = field(repr=False)
-
-    async def chunks(self, max_bytes: int) -> AsyncIterator[bytes]:
-        """The body in pieces; raises `UpstreamTooLarge` once it is known to be over the cap."""
-        if self.length is not None and self.length > max_bytes:
-            raise UpstreamTooLarge(max_bytes)
-        size = 0
-        while True:
-            with _as_failure():
-                chunk = await self._content.readany()
-            if not chunk:
-                return
-            size += len(chunk)
-            if size > max_bytes:
-                raise UpstreamTooLarge(max_bytes)
-            yield chunk
-
-    async def read(self, max_bytes: int) -> bytes:
-        """The whole body; raises `UpstreamTooLarge` when it is over the cap."""
-        return b"".join([chunk async for chunk in self.chunks(max_bytes)])
+BREAKERS_MAX = 10_000
+BODY_PIECE_BYTES = 2**16
 
 
 class UpstreamClient:
@@ -77,41 +46,34 @@ class UpstreamClient:
         *,
         resolve: ResolveName = resolve_host,
     ) -> None:
-        self._keys = keys
+        self._accesses = Accesses(keys)
         self._pools = ProviderPools(allowances, resolve)
-        self._breakers: OrderedDict[str, Breaker] = OrderedDict()
-        self._credentials: OrderedDict[object, Credential] = OrderedDict()
+        self._breakers: Memory[str, Breaker] = Memory(BREAKERS_MAX)
 
-    async def fetch(self, upstream: Upstream, request: UpstreamRequest) -> UpstreamAnswer:
-        """The upstream's complete answer: 2xx or 4xx, but not 401 or 407.
+    async def fetch(
+        self, upstream: Upstream, request: UpstreamRequest, held_max_bytes: int | None = None
+    ) -> UpstreamAnswer:
+        """The upstream's answer: 2xx or 4xx, but not 401 or 407. A body over
+        `held_max_bytes` (None: of any size that is allowed) has only begun to come.
 
         Refuses with `MethodNotAllowed` or `PathRefused`; fails with `UpstreamFailed`,
         `UpstreamTimeout`, `UpstreamTooLarge` or `UpstreamBusy`, after which nothing is billed.
         """
-        breaker = _remembered(self._breakers, upstream.listing_id, Breaker)
+        breaker = self._breakers.recall_or_make(upstream.listing_id, Breaker)
         if wait_s := breaker.wait_s(time.monotonic()):
             raise UpstreamFailed("breaker", retry_after_s=wait_s)
         breaker.start()
-        try:
-            async with asyncio.timeout(upstream.timeout_s), self.open(upstream, request) as opened:
-                body = await opened.read(upstream.body_max_bytes)
-                if self._credential_of(upstream).is_echoed_in(body):
-                    raise UpstreamFailed("echo")
-        except UpstreamUnreachable:
-            breaker.fail(time.monotonic())
-            raise
-        except UpstreamFailed:
-            # It does answer: what one buyer asks for must not cut off the others.
-            breaker.succeed()
-            raise
-        except TimeoutError as error:
-            breaker.abandon()
-            raise UpstreamTimeout from error
-        except BaseException:
-            breaker.abandon()
-            raise
-        breaker.succeed()
-        return UpstreamAnswer(opened.status, opened.headers, body)
+        with _telling(breaker):
+            async with AsyncExitStack() as stack, asyncio.timeout(upstream.timeout_s) as deadline:
+                opened = await stack.enter_async_context(self.open(upstream, request))
+                begun, is_whole = await opened.begin(held_max_bytes or upstream.body_max_bytes)
+                if is_whole:
+                    return UpstreamAnswer(opened.status, opened.headers, begun)
+                ends_at_s = deadline.when()
+                assert ends_at_s is not None
+                left_s = ends_at_s - asyncio.get_running_loop().time()
+                rest = Coming(opened, left_s, stack.pop_all())
+        return UpstreamAnswer(opened.status, opened.headers, begun, rest)
 
     @asynccontextmanager
     async def open(self, upstream: Upstream, request: UpstreamRequest) -> AsyncIterator[OpenAnswer]:
@@ -124,20 +86,18 @@ class UpstreamClient:
                 "This listing does not offer this method.",
                 headers={"Allow": ", ".join(sorted(upstream.methods))},
             )
-        credential = self._credential_of(upstream)
-        target = _target(upstream, request, credential)
-        headers = _headers(request, credential)
         async with self._pools.place(upstream.provider_id) as session:
-            with _as_failure():
-                response = await session.request(
-                    request.method,
-                    target,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=_connect_timeout(upstream.timeout_s),
-                )
+            credential = await self._accesses.credential(upstream, session)
+            response = await _send(session, upstream, request, credential)
             try:
-                yield _checked(response, credential)
+                if response.status == 401 and credential.token is not None:
+                    self._accesses.turn_down(upstream, credential.token)
+                    # A POST is sent once, whatever came of it.
+                    if request.body is None:
+                        response.close()
+                        credential = await self._accesses.credential(upstream, session)
+                        response = await _send(session, upstream, request, credential)
+                yield _checked(response, credential, upstream.body_max_bytes)
             finally:
                 response.close()
 
@@ -145,15 +105,48 @@ class UpstreamClient:
         """Drop every connection."""
         await self._pools.close()
 
-    def _credential_of(self, upstream: Upstream) -> Credential:
-        try:
-            return _remembered(
-                self._credentials,
-                (upstream.listing_id, upstream.credential),
-                lambda: open_credential(upstream.credential, upstream.listing_id, self._keys),
-            )
-        except SealBroken as error:
-            raise UpstreamFailed("credential") from error
+
+@contextmanager
+def _telling(breaker: Breaker) -> Iterator[None]:
+    """Tell the breaker how a call went that it let through."""
+    try:
+        yield
+    except UpstreamUnreachable:
+        breaker.fail(time.monotonic())
+        raise
+    except UpstreamFailed:
+        # It does answer: what one buyer asks for must not cut off the others.
+        breaker.succeed()
+        raise
+    except TimeoutError as error:
+        breaker.abandon()
+        raise UpstreamTimeout from error
+    except BaseException:
+        breaker.abandon()
+        raise
+    breaker.succeed()
+
+
+async def _send(
+    session: aiohttp.ClientSession,
+    upstream: Upstream,
+    request: UpstreamRequest,
+    credential: Credential,
+) -> aiohttp.ClientResponse:
+    target = _target(upstream, request, credential)
+    headers = _headers(request, credential)
+    with as_failure():
+        return await session.request(
+            request.method,
+            target,
+            headers=headers,
+            data=_body(request),
+            # Who says nothing of his body's type has nothing said for him.
+            skip_auto_headers=("Content-Type",),
+            allow_redirects=False,
+            timeout=connect_timeout(upstream.timeout_s),
+            ssl=credential.tls or True,
+        )
 
 
 def _target(upstream: Upstream, request: UpstreamRequest, credential: Credential) -> URL:
@@ -163,13 +156,23 @@ def _target(upstream: Upstream, request: UpstreamRequest, credential: Credential
 
 
 def _headers(request: UpstreamRequest, credential: Credential) -> list[tuple[str, str]]:
-    headers = request_headers(request.headers)
+    headers = request_headers(request.headers, with_body=request.body is not None)
     replaced = credential.headers()
+    if request.repeat_key is not None:
+        replaced.append(("Idempotency-Key", request.repeat_key))
     names = {name.lower() for name, _ in replaced}
     return [pair for pair in headers if pair[0].lower() not in names] + replaced
 
 
-def _checked(response: aiohttp.ClientResponse, credential: Credential) -> OpenAnswer:
+def _body(request: UpstreamRequest) -> bytes | io.BytesIO | None:
+    body = request.body
+    # aiohttp writes bytes in one piece, which would hold up the event loop.
+    return io.BytesIO(body) if body is not None and len(body) > BODY_PIECE_BYTES else body
+
+
+def _checked(
+    response: aiohttp.ClientResponse, credential: Credential, max_bytes: int
+) -> OpenAnswer:
     """The answer, unless its status or headers make it none that a buyer may see."""
     status = response.status
     if not is_plainly_framed(response.raw_headers):
@@ -184,43 +187,6 @@ def _checked(response: aiohttp.ClientResponse, credential: Credential) -> OpenAn
     if any(credential.is_echoed_in(value) for _, value in headers):
         raise UpstreamFailed("echo")
     length = None if response.method == "HEAD" else response.content_length
-    return OpenAnswer(status, headers, length, response.content)
-
-
-@contextmanager
-def _as_failure() -> Iterator[None]:
-    """Tell what the HTTP client raises as `UpstreamFailed`; our deadline stays `TimeoutError`."""
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise UpstreamUnreachable from error
-    except TimeoutError:
-        raise
-    except aiohttp.ClientConnectorError as error:
-        raise (UpstreamFailed("address") if _is_denied(error) else UpstreamUnreachable()) from error
-    except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-        raise UpstreamFailed("broken") from error
-
-
-def _is_denied(error: BaseException) -> bool:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, AddressDenied):
-        cause = cause.__cause__
-    return cause is not None
-
-
-def _connect_timeout(timeout_s: float) -> aiohttp.ClientTimeout:
-    """Bounds connecting alone, well inside the deadline of the call, to tell the two apart."""
-    return aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_MAX_S, timeout_s / 2))
-
-
-def _remembered(memory: OrderedDict[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
-    """`memory[key]`, made if missing; the longest unused entry goes when there are too many."""
-    found = memory.get(key)
-    if found is None:
-        found = memory[key] = make()
-        if len(memory) > MEMORY_ENTRIES_MAX:
-            memory.popitem(last=False)
-    else:
-        memory.move_to_end(key)
-    return found
+    if length is not None and length > max_bytes:
+        raise UpstreamTooLarge(max_bytes)
+    return OpenAnswer(status, headers, length, response.content, credential, max_bytes)

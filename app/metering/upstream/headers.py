@@ -22,6 +22,8 @@ _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _FORWARDED = frozenset(
     {b"accept", b"accept-encoding", b"accept-language", b"content-type", b"range"}
 )
+# The body goes on as it came, packed or not.
+_FORWARDED_WITH_BODY = _FORWARDED | {b"content-encoding"}
 _HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
@@ -43,12 +45,13 @@ _WITHHELD = frozenset(
 _WITHHELD_PREFIXES = (b"proxy-", b"access-control-", b"cross-origin-", b"sec-", b"ratelimit")
 
 
-def request_headers(headers: Pairs) -> list[tuple[str, str]]:
+def request_headers(headers: Pairs, *, with_body: bool = False) -> list[tuple[str, str]]:
     """The headers of the upstream call: the few that choose a representation, and `Via`.
 
     Raises `UpstreamFailed` when the call has already come through here too often.
     """
-    passed = [(name, value) for name, value in headers if name.lower() in _FORWARDED]
+    forwarded = _FORWARDED_WITH_BODY if with_body else _FORWARDED
+    passed = [(name, value) for name, value in headers if name.lower() in forwarded]
     if not any(name.lower() == b"accept-encoding" for name, _ in passed):
         passed.append((b"accept-encoding", b"identity"))
     hops = sum(value.count(b"zhigu") for name, value in headers if name.lower() == b"via")

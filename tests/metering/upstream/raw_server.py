@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -50,8 +51,14 @@ def answer(body: bytes = b"{}", status: str = "200 OK", *headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def serving(behave: Behaviour, *, keep_alive: bool = False) -> AsyncIterator[RawServer]:
-    server = RawServer()
+async def serving(
+    behave: Behaviour,
+    *,
+    keep_alive: bool = False,
+    server: RawServer | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[RawServer]:
+    server = server or RawServer()
     open_writers: set[asyncio.StreamWriter] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,7 +72,7 @@ async def serving(behave: Behaviour, *, keep_alive: bool = False) -> AsyncIterat
                     break
         writer.close()
 
-    listening = await asyncio.start_server(handle, "127.0.0.1", 0)
+    listening = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
