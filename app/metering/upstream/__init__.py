@@ -21,11 +21,13 @@ from app.metering.upstream.errors import (
     UpstreamTooLarge,
 )
 from app.metering.upstream.fetching import UpstreamClient
+from app.metering.upstream.spooling import SpoolRoom
 
 __all__ = [
     "MethodNotAllowed",
     "PathRefused",
     "Rest",
+    "SpoolRoom",
     "Upstream",
     "UpstreamAnswer",
     "UpstreamBusy",
