@@ -95,6 +95,7 @@ def file_source(session: Session, version_id: str) -> dict[str, Any] | None:
         return None
     file = session.get_one(DataFile, version.file_id)
     return {
+        "name": file.name,
         "path": file.path,
         "rows": file.rows,
         "sha256": file.parquet_sha256,

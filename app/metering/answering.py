@@ -8,7 +8,7 @@ from app.kernel.refusals import Refusal
 from app.metering.admission import NO_GRANT, OpenGrant
 from app.metering.calls import Outcome, Settled
 from app.metering.errors import GrantsStale, KeyReused, KeySpent, NoGrant
-from app.metering.fetching import Fetched
+from app.metering.fetched import Fetched
 from app.metering.streams import Receive, Send, send_pieces
 
 NOT_MODIFIED = 304
@@ -33,7 +33,9 @@ async def send_data(
         headers.append((b"content-length", b"%d" % size_bytes))
     if settled is not None:
         headers.append((b"usage-receipt", settled.event_id.encode("ascii")))
-        headers += opened.limits.after(opened.used_units, settled.settled_at_us)
+        headers += opened.limits.after(
+            opened.used_units, opened.granted_left, settled.settled_at_us
+        )
         if settled.outcome is Outcome.DUPLICATE:
             headers.append((b"idempotency-replayed", b"true"))
     await send({"type": "http.response.start", "status": fetched.status, "headers": headers})

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from app.http.described_parameters import IDEMPOTENCY_KEY
 from app.http.described_problems import problem_responses
-from app.http.describing import described_headers, operation_id, security_of
+from app.http.describing import described_headers
 from app.http.documented import Problem
-from app.http.examples import WORDS, example_id
-from app.kernel.refusals import Malformed, NotAllowed, NotSignedIn, Outage, RowNotFound
-from app.listings.codes import Purpose
-from app.metering.calls import MAX_REPLAYS
-from app.metering.errors import (
-    ChannelNotAllowed,
-    ContractUnclear,
-    GrantsStale,
-    GrantSuspended,
-    KeyReused,
-    KeySpent,
-    NoGrant,
-    PurposeNotAllowed,
-    QuotaExhausted,
-    RateLimited,
-)
+from app.metering.described import ANY_CALL, COUNTED, operation, parameter
+from app.metering.describing_files import FILES_PATHS
 from app.metering.hosted.errors import (
     AnswerTooLarge,
     FileAway,
@@ -35,7 +20,6 @@ from app.metering.hosted.errors import (
 )
 from app.metering.hosted.formats import Format
 from app.metering.hosted.query import LIMIT_DEFAULT, LIMIT_MAX, QUERY_MAX_BYTES
-from app.metering.principals import DATA_SCOPE
 from app.metering.upstream.errors import (
     MethodNotAllowed,
     PathRefused,
@@ -47,25 +31,6 @@ from app.metering.upstream.errors import (
 )
 
 ROWS, PROXY = "/data/{slug}/rows", "/data/{slug}/api/{path}"
-
-ANY_CALL: tuple[Problem, ...] = (
-    Malformed,
-    NotSignedIn,
-    NotAllowed,
-    NoGrant,
-    GrantSuspended,
-    PurposeNotAllowed,
-    ChannelNotAllowed,
-    RowNotFound,
-    ContractUnclear,
-    KeyReused,
-    KeySpent,
-    QuotaExhausted,
-    RateLimited,
-    Outage,
-    GrantsStale,
-)
-"""What every call may be refused with; nothing of it counts."""
 
 ROWS_PROBLEMS: tuple[Problem, ...] = (
     *ANY_CALL,
@@ -87,16 +52,6 @@ PROXY_PROBLEMS: tuple[Problem, ...] = (
     UpstreamBusy,
 )
 
-COUNTED = described_headers(
-    {
-        "Usage-Receipt": "The id of the usage event that the call was counted by, `evt_…`.",
-        "RateLimit-Policy": "The quotas and the rate of the contract"
-        " (draft-ietf-httpapi-ratelimit-headers-10).",
-        "RateLimit": "What is left of each quota, and the seconds until it begins anew.",
-        "Idempotency-Replayed": "`true` when the key has paid for this answer before.",
-        "Content-Disposition": "Always `attachment`: what comes is foreign content.",
-    }
-)
 LINK = described_headers(
     {"Link": "`rel=next`: the next page, where the format has no place for it"}
 )
@@ -114,66 +69,23 @@ below `api/` (slashes and all), the query, and the headers Accept, Accept-Encodi
 Content-Type and Range. The answer comes back as it is, without cookies and redirects. A refusal of
 the provider's (4xx) is passed on; when the service fails, the call is not billed.
 """
-_COUNTS_TEXT = f"""
-A call is admitted against the contract's quota and counted on disk before the first byte goes out.
-Under an `Idempotency-Key` it is counted once and may be repeated {MAX_REPLAYS} times.
-Needs a token with the scope `{DATA_SCOPE}`, of the organisation that has the contract.
-"""
-
-
-def _parameter(
-    place: str, name: str, meaning: str, schema: Mapping[str, Any], example: Any = None
-) -> dict[str, Any]:
-    found = {
-        "name": name,
-        "in": place,
-        "required": place == "path",
-        "description": meaning,
-        "schema": {"type": "string", **schema},
-    }
-    return found if example is None else {**found, "example": example}
-
-
-SLUG = _parameter("path", "slug", "The listing's short name.", {}, WORDS["slug"])
-HEADERS = (
-    _parameter(
-        "header",
-        "Contract",
-        "The contract to count under; needed where several open the listing.",
-        {},
-        example_id("ctr"),
-    ),
-    _parameter(
-        "header",
-        "Purpose",
-        "What the data are wanted for, if you want to be refused when it is not the contract's.",
-        {"enum": [purpose.value for purpose in Purpose]},
-    ),
-    {
-        **IDEMPOTENCY_KEY,
-        "description": f"Repeats under one key are counted once: {MAX_REPLAYS} within 24 hours for"
-        " hosted rows, within 10 minutes for a provider's API.",
-    },
-)
 QUERY = (
-    _parameter(
-        "query", "select", "Columns, comma-separated; without it, all.", {}, "country,value"
-    ),
-    _parameter("query", "where", "A condition on the rows.", {}, "country = 'CN' and value > 10"),
-    _parameter("query", "order", "Columns to sort by; `-` in front: descending.", {}, "-value"),
-    _parameter(
+    parameter("query", "select", "Columns, comma-separated; without it, all.", {}, "country,value"),
+    parameter("query", "where", "A condition on the rows.", {}, "country = 'CN' and value > 10"),
+    parameter("query", "order", "Columns to sort by; `-` in front: descending.", {}, "-value"),
+    parameter(
         "query",
         "limit",
         "How many rows at most.",
         {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
     ),
-    _parameter("query", "cursor", "Where to go on: `next_cursor` of the page before.", {}),
+    parameter("query", "cursor", "Where to go on: `next_cursor` of the page before.", {}),
 )
-REST = _parameter(
+REST = parameter(
     "path", "path", "The path of the provider's API; may hold slashes.", {}, "stations/52889"
 )
 ANY_QUERY = {
-    **_parameter("query", "query", "Whatever the provider's API takes.", {}),
+    **parameter("query", "query", "Whatever the provider's API takes.", {}),
     "style": "form",
     "explode": True,
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
@@ -198,26 +110,6 @@ FORMATS: Mapping[str, dict[str, Any]] = {
 }
 
 
-def _operation(
-    method: str,
-    path: str,
-    texts: tuple[str, str],
-    parameters: Sequence[Mapping[str, Any]],
-    responses: Mapping[str, Any],
-) -> dict[str, Any]:
-    summary, text = texts
-    paragraphs = [*text.strip().split("\n\n"), *_COUNTS_TEXT.strip().split("\n\n")]
-    return {
-        "tags": ["Data"],
-        "summary": summary,
-        "description": "\n\n".join(" ".join(part.split()) for part in paragraphs),
-        "operationId": operation_id(method, path),
-        "parameters": [SLUG, *parameters, *HEADERS],
-        "responses": dict(responses),
-        "security": security_of(frozenset({DATA_SCOPE})),
-    }
-
-
 def _passed_on(*, with_body: bool) -> dict[str, Any]:
     """The responses of the proxied path: the provider's own, and our problems."""
     anything = {"*/*": {"schema": {}, "example": {"temperature": 21.5}}}
@@ -237,7 +129,7 @@ def _passed_on(*, with_body: bool) -> dict[str, Any]:
 
 GATEWAY_PATHS: Mapping[str, dict[str, Any]] = {
     ROWS: {
-        "get": _operation(
+        "get": operation(
             "GET",
             ROWS,
             ("Call the rows of a hosted listing", _ROWS_TEXT),
@@ -252,8 +144,9 @@ GATEWAY_PATHS: Mapping[str, dict[str, Any]] = {
             },
         )
     },
+    **FILES_PATHS,
     PROXY: {
-        method.lower(): _operation(
+        method.lower(): operation(
             method,
             PROXY,
             (summary, _PROXY_TEXT),

@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from app.db.installation import Installation
 from app.kernel.refusals import RowNotFound
 from app.metering.admission import OpenGrant
 from app.metering.errors import MethodNotOffered
+from app.metering.fetched import (
+    FOREIGN_CONTENT,
+    PROXIED_CONTENT,
+    Fetched,
+    is_success,
+    units_of,
+)
+from app.metering.files import FileDesk
 from app.metering.grants import CompiledGrant
 from app.metering.hosted import HostedAnswer, HostedStore
 from app.metering.requests import DataRequest
-from app.metering.streams import BodyStream
 from app.metering.upstream import UpstreamClient, UpstreamRequest
 
-Headers = tuple[tuple[bytes, bytes], ...]
-
-CHANNELS = {"rows": "hosted", "api": "upstream"}
-
-# What comes from a provider is foreign content: it runs nothing, and nobody keeps it.
-FOREIGN_CONTENT: Headers = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"sandbox"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
-PROXIED_CONTENT: Headers = (*FOREIGN_CONTENT, (b"content-disposition", b"attachment"))
-
-
-class Fetched(NamedTuple):
-    """An answer ready to send, but for what is said of its settling.
-
-    `counts` is false for one that is no use of the data. A body that is a stream must be closed by
-    whoever does not send it.
-    """
-
-    status: int
-    headers: Headers
-    body: bytes | BodyStream
-    units: int
-    counts: bool
-
-    @property
-    def size_bytes(self) -> int | None:
-        """The length of the body; None when only its end will tell."""
-        body = self.body
-        return len(body) if isinstance(body, bytes) else body.size_bytes
-
-    async def discard(self) -> None:
-        """Let go of a body that is not sent."""
-        if not isinstance(self.body, bytes):
-            await self.body.close()
+CHANNELS = {"rows": "hosted", "files": "file", "api": "upstream"}
 
 
 class Fetcher:
-    """Both ways to data: rows that lie here, and the provider's own API."""
+    """The ways to data: rows and files that lie here, and the provider's own API."""
 
     def __init__(self, installation: Installation) -> None:
         settings = installation.settings
         self._store = HostedStore(settings.files_dir)
+        self._files = FileDesk(settings.files_dir)
         self._client = UpstreamClient(installation.keys, settings.upstream_allowances())
 
     def recall(self, opened: OpenGrant, request: DataRequest) -> Fetched | None:
@@ -73,11 +42,14 @@ class Fetcher:
         """The data, in memory or as a stream; raises what `hosted` and `upstream` raise."""
         if request.operation == "rows":
             return await self._rows(opened, request)
+        if request.operation == "files":
+            return await self._files.answer(opened, request)
         return await self._proxied(opened, request)
 
     async def close(self) -> None:
         """Let go of files and connections."""
         self._store.close()
+        self._files.close()
         await self._client.close()
 
     async def _rows(self, opened: OpenGrant, request: DataRequest) -> Fetched:
@@ -105,18 +77,3 @@ class Fetcher:
 def _hosted(grant: CompiledGrant, answer: HostedAnswer) -> Fetched:
     units = units_of(grant, 200, answer.rows, len(answer.body))
     return Fetched(200, answer.headers + FOREIGN_CONTENT, answer.body, units, True)
-
-
-def units_of(grant: CompiledGrant, status: int, rows: int, body_bytes: int) -> int:
-    """The units of an answer by the signed meter; none where its status is not billable."""
-    statuses = grant.billable_statuses
-    if not (is_success(status) if statuses is None else status in statuses):
-        return 0
-    if grant.meter == "row":
-        return rows
-    return body_bytes if grant.meter == "byte" else 1
-
-
-def is_success(status: int) -> bool:
-    """Whether the status says that the data came."""
-    return 200 <= status < 300

@@ -27,7 +27,8 @@ from app.metering.answering import (
 )
 from app.metering.calls import KEY_LIFE_US, Call, Outcome, Settled, Void
 from app.metering.errors import GrantsStale, NoGrant
-from app.metering.fetching import CHANNELS, Fetched, Fetcher
+from app.metering.fetched import Fetched
+from app.metering.fetching import CHANNELS, Fetcher
 from app.metering.principals import PrincipalCache, VerifyToken
 from app.metering.requests import DataRequest, read_request
 from app.metering.streams import Receive, Send
@@ -123,9 +124,9 @@ class Gateway:
         """Raise, unless the store (asked at most once a second) says that there is room again."""
         if opened.begin_asking():
             frame = opened.frame
-            used_units = await self._tally.read_counters(frame)
+            standing = await self._tally.read_standing(frame, now_us)
             if frame is opened.frame:
-                opened.learn(used_units)
+                opened.learn(*standing)
         if not opened.has_room(1):
             raise opened.exhausted(now_us, 1)
 
@@ -136,7 +137,7 @@ class Gateway:
         known = await self._tally.find_key(opened.grant.grant_id, key_hash(key))
         if known is None or now_us >= known.expires_at_us:
             return False
-        outcome = known.answer(request.fingerprint(), now_us)
+        outcome = known.answer(request.fingerprint(opened.grant.meter), now_us)
         if outcome is not Outcome.DUPLICATE:
             raise key_refusal(outcome)
         return True
@@ -152,7 +153,7 @@ class Gateway:
             request.operation,
             fetched.status,
             fetched.size_bytes or 0,
-            request.fingerprint(),
+            request.fingerprint(opened.grant.meter),
         )
         if request.key is not None:
             call.key_sha256 = key_hash(request.key)
@@ -174,7 +175,7 @@ class Gateway:
             if settled.outcome is Outcome.STALE_WINDOW:
                 settled = await self._settle_anew(opened, call, settled)
             if call.frame is opened.frame:
-                opened.learn(settled.used_units)
+                opened.learn(settled.used_units, settled.granted_left)
             if self._is_changed(opened, settled):
                 return None
             refuse_outcome(opened, settled, fetched.units)

@@ -18,12 +18,14 @@ MOUNT = b"/data/"
 REMEMBERED_MAX_BYTES = 500
 _SLUG = re.compile(rb"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
 _ONCE = frozenset({b"contract", b"purpose"})
+_SIZED = frozenset({"row", "byte"})
+_CHOOSING = frozenset({b"accept", b"accept-encoding", b"range", b"if-range"})
 
 
 @dataclass(slots=True)
 class DataRequest:
     """One request for data. `operation` is the first word after the slug, `rest` what follows it,
-    from its slash on, as it stands in the URL.
+    from its slash on, as it stands in the URL. `body` is None until it is needed and read.
     """
 
     method: str
@@ -38,16 +40,31 @@ class DataRequest:
     contract_id: str | None = None
     purpose: str | None = None
     key: str | None = None
+    body: bytes | None = None
 
-    def fingerprint(self) -> str:
-        """What makes two requests the same request: method, path and query."""
-        if len(self.raw_path) + len(self.query) > REMEMBERED_MAX_BYTES:
-            return _fingerprint(self.method, self.raw_path, self.query)
+    def fingerprint(self, meter: str) -> str:
+        """What makes two requests the same request: method, path, query, and the body if it has
+        one.
+
+        Where rows or bytes are paid for, also what else says how many of them come: the key of a
+        small part does not give the whole. Where calls are, a download that broke off may go on
+        under its key.
+        """
+        more = self._sizing() if meter in _SIZED else b""
+        if self.body is not None:
+            more += b"\n\n" + hashlib.sha256(self.body).digest()
+        if more or len(self.raw_path) + len(self.query) > REMEMBERED_MAX_BYTES:
+            return _fingerprint(self.method, self.raw_path, self.query, more)
         return _remembered_fingerprint(self.method, self.raw_path, self.query)
 
+    def _sizing(self) -> bytes:
+        """The headers that choose a part or a format; nothing when there are none."""
+        chosen = [pair for pair in self.headers if pair[0] in _CHOOSING]
+        return b"".join(b"\n%s: %s" % pair for pair in sorted(chosen))
 
-def _fingerprint(method: str, raw_path: bytes, query: bytes) -> str:
-    head = b"%s %s?%s" % (method.encode("ascii"), raw_path, query)
+
+def _fingerprint(method: str, raw_path: bytes, query: bytes, more: bytes = b"") -> str:
+    head = b"%s %s?%s%s" % (method.encode("ascii"), raw_path, query, more)
     return hashlib.sha256(head).hexdigest()
 
 
@@ -91,7 +108,7 @@ def _read_path(raw_path: bytes) -> tuple[str, str, bytes]:
 _remembered_path = lru_cache(maxsize=1024)(_read_path)
 
 
-_OPERATIONS = frozenset({b"rows", b"api"})
+_OPERATIONS = frozenset({b"rows", b"files", b"api"})
 
 
 def _read_headers(request: DataRequest) -> None:

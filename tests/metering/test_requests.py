@@ -39,11 +39,11 @@ def test_a_long_path_is_read_like_a_short_one_and_not_kept() -> None:
 
 def test_a_long_query_has_a_fingerprint_of_its_own_that_is_not_kept() -> None:
     requests._remembered_fingerprint.cache_clear()
-    short = request_for(SLUG + b"/rows", b"limit=1").fingerprint()
-    assert request_for(SLUG + b"/rows", b"limit=1").fingerprint() == short
+    short = request_for(SLUG + b"/rows", b"limit=1").fingerprint("call")
+    assert request_for(SLUG + b"/rows", b"limit=1").fingerprint("call") == short
     long_query = b"where=" + b"a" * REMEMBERED_MAX_BYTES
     first, other = (
-        request_for(SLUG + b"/rows", query).fingerprint()
+        request_for(SLUG + b"/rows", query).fingerprint("call")
         for query in (long_query, long_query + b"b")
     )
     assert len({short, first, other}) == 3

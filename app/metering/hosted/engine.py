@@ -58,11 +58,11 @@ class _Stopped(Exception):
 class QueryEngine:
     """Runs queries over the Parquet files below `root`, each in at most `timeout_s`."""
 
-    def __init__(self, root: Path, timeout_s: float) -> None:
+    def __init__(self, root: Path, timeout_s: float, threads: int = THREADS) -> None:
         self.root = root.resolve()
         self.timeout_s = timeout_s
         self.scratch = Path(tempfile.mkdtemp(prefix="zhigu-rows-"))
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="rows")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="rows")
         self._own = threading.local()
         self._opening = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None

@@ -35,10 +35,14 @@ TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HostedGrant:
-    """What of a version's file a grant opens. `view` names it: equal views answer alike."""
+    """What of a version's file a grant opens. `view` names it: equal views answer alike.
+
+    `file_name` is the provider's, `file_stem` what a buyer saves an answer as.
+    """
 
     contract_id: str
     version_id: str
+    file_name: str
     file_stem: str
     path: str
     columns: tuple[Column, ...]
@@ -72,11 +76,14 @@ def hosted_grant_of(grant: CompiledGrant) -> HostedGrant:
     if grant.row_filter is not None:
         row_filter = parse_expression(grant.row_filter, everything, "row_filter")
     path = str(grant.file["path"])
+    name = str(grant.file.get("name", grant.slug))
     seen = repr((grant.version_id, path, granted, row_filter))
     view = hashlib.sha256(seen.encode()).hexdigest()
     # The one watermark that CSV has a place for, outside the file.
     stem = re.sub(r"[^A-Za-z0-9_-]", "_", f"{grant.slug}-{grant.contract_id}")
-    return HostedGrant(grant.contract_id, grant.version_id, stem, path, granted, row_filter, view)
+    return HostedGrant(
+        grant.contract_id, grant.version_id, name, stem, path, granted, row_filter, view
+    )
 
 
 class HostedStore:

@@ -47,7 +47,9 @@ def grant_on(
     row_filter: str | None = None,
     contract_id: str = CONTRACT,
     version_id: str = "ver_01k0000000000000000000000a",
+    file_name: str | None = None,
 ) -> HostedGrant:
+    named = {} if file_name is None else {"name": file_name}
     return hosted_grant_of(
         CompiledGrant(
             grant_id="grt_01k0000000000000000000000a",
@@ -69,7 +71,7 @@ def grant_on(
             channels_allowed=("hosted",),
             columns=columns,
             row_filter=row_filter,
-            file={"path": path, "rows": 0, "sha256": "", "columns": schema},
+            file={"path": path, "rows": 0, "sha256": "", "columns": schema, **named},
         )
     )
 
