@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from app.kernel.clock import day_start, local_day
 from app.kernel.refusals import Malformed
@@ -24,9 +24,19 @@ class Period:
         return f"{self.year:04}-{self.month:02}"
 
     @property
+    def first_on(self) -> date:
+        """Its first day."""
+        return date(self.year, self.month, 1)
+
+    @property
+    def last_on(self) -> date:
+        """Its last day."""
+        return self.following().first_on - timedelta(days=1)
+
+    @property
     def starts_at(self) -> datetime:
         """Its first moment."""
-        return day_start(date(self.year, self.month, 1))
+        return day_start(self.first_on)
 
     @property
     def ends_at(self) -> datetime:

@@ -16,8 +16,7 @@ from app.billing.invoices.months import BilledContract
 from app.billing.periods import Period, period_of
 from app.contracts.queries import access_contract
 from app.db.session import actor_of, now
-from app.kernel.clock import epoch_us
-from app.metering.queries import Grouping, UsageFilter, usage_sums
+from app.metering.sums import Grouping, UsageFilter, usage_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +58,7 @@ def _months(session: Session, usage: sa.Connection, contract: OpenContract) -> I
 
 def _units(session: Session, usage: sa.Connection, contract: BilledContract, period: Period) -> int:
     wanted = UsageFilter(
-        contract_id=contract.contract_id,
-        from_us=epoch_us(period.starts_at),
-        until_us=epoch_us(period.ends_at),
+        contract_id=contract.contract_id, first_on=period.first_on, last_on=period.last_on
     )
     sums = usage_sums(usage, actor_of(session), wanted, Grouping.CONTRACT)
     return sum(found.units for found in sums)

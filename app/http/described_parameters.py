@@ -43,6 +43,7 @@ MEANINGS: Mapping[str, str] = {
     "query subject": "The id of the row whose story is asked for.",
     "query to": "The size of the larger tree.",
     "query units": "How many units to price.",
+    "query zeros": "Whether days or months without use are shown too.",
     "header If-Match": "The `ETag` of what was read; if it was edited since, nothing changes.",
 }
 """What a parameter means wherever it stands; `path contract_id` needs no line."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from litestar import Response, get
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import to_builtins
 from sqlmodel import Session
@@ -21,53 +20,59 @@ from app.http.guarding import needs
 from app.http.paging import DEFAULT_LIMIT, MAX_LIMIT
 from app.http.schemas import Page
 from app.kernel.actor import Actor
-from app.kernel.clock import day_after, day_start, epoch_us
+from app.kernel.clock import DayOutOfRange
 from app.kernel.refusals import RowNotFound
-from app.metering.queries import (
-    Grouping,
-    UsageFilter,
-    access_contract_grant,
-    access_event,
-    list_events,
-    quota_use,
-    usage_sums,
-)
+from app.metering.queries import access_event, list_events
+from app.metering.quotas import quota_use
 from app.metering.receipts import export_event_receipt
 from app.metering.schemas import (
     UsageEventView,
     UsageView,
     WindowsView,
     event_view,
-    sum_view,
+    usage_view,
     window_view,
 )
+from app.metering.seeing import access_contract_grant
+from app.metering.sums import Grouping, UsageFilter, page_of_sums, usage_sums, with_zeros
+from app.metering.usage_parameters import usage_within
 
 TAGS = ["Usage"]
 READ = needs("usage:read")
+WITHIN = {"within": Provide(usage_within, sync_to_thread=False)}
+BY_DAYS = {"documented": Documented(refuses=(DayOutOfRange,))}
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT)]
 EVENT = "/api/v1/usage/events/{event_id:str}"
 
 
-@get("/api/v1/usage", sync_to_thread=True, guards=[READ], tags=TAGS)
+@get(
+    "/api/v1/usage",
+    sync_to_thread=True,
+    guards=[READ],
+    tags=TAGS,
+    dependencies=WITHIN,
+    opt=BY_DAYS,
+)
 def get_usage(
     actor: NamedDependency[Actor],
     installation: NamedDependency[Installation],
-    contract_id: FromQuery[str | None] = None,
-    listing_id: FromQuery[str | None] = None,
+    within: NamedDependency[UsageFilter],
     group_by: FromQuery[Grouping] = Grouping.DAY,
-    first_on: FromQuery[date | None] = None,
-    last_on: FromQuery[date | None] = None,
+    zeros: FromQuery[bool] = False,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: FromQuery[str | None] = None,
 ) -> UsageView:
-    """Units and calls, by day, month, listing or contract; both dates are included."""
-    wanted = UsageFilter(
-        contract_id,
-        listing_id,
-        None if first_on is None else epoch_us(day_start(first_on)),
-        None if last_on is None else epoch_us(day_after(last_on)),
-    )
+    """Units and calls, by day, month, listing or contract, and what they come to in all.
+
+    Buyer, provider and auditor read the same figures from the same rows. With `zeros` days or
+    months without use are there too.
+    """
     with installation.usage_transaction(writes=False) as connection:
-        found = usage_sums(connection, actor, wanted, group_by)
-    return UsageView(group_by=group_by.value, items=[sum_view(one) for one in found])
+        sums = usage_sums(connection, actor, within, group_by)
+    if zeros:
+        sums = with_zeros(sums, group_by, within.first_on, within.last_on)
+    shown, next_cursor = page_of_sums(sums, limit=limit, cursor=cursor)
+    return usage_view(group_by, shown, sums, next_cursor)
 
 
 @get(
@@ -82,7 +87,9 @@ def get_windows(
     actor: NamedDependency[Actor],
     installation: NamedDependency[Installation],
 ) -> WindowsView:
-    """Each quota of a contract: its present window, what was used in it and what is left."""
+    """Each quota of a contract: its present window, what was used in it, what is left, and how
+    long that will last at the present pace.
+    """
     now_us = installation.clock.now_us()
     with installation.usage_transaction(writes=False) as connection:
         grant_id = access_contract_grant(connection, actor, contract_id)
@@ -90,19 +97,24 @@ def get_windows(
     return WindowsView(contract_id=contract_id, items=items)
 
 
-@get("/api/v1/usage/events", sync_to_thread=True, guards=[READ], tags=TAGS)
+@get(
+    "/api/v1/usage/events",
+    sync_to_thread=True,
+    guards=[READ],
+    tags=TAGS,
+    dependencies=WITHIN,
+    opt=BY_DAYS,
+)
 def get_events(
     actor: NamedDependency[Actor],
     installation: NamedDependency[Installation],
-    contract_id: FromQuery[str | None] = None,
-    listing_id: FromQuery[str | None] = None,
+    within: NamedDependency[UsageFilter],
     limit: Limit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[UsageEventView]:
     """Settled calls in the order of their numbers, contract by contract: a gap would show."""
-    wanted = UsageFilter(contract_id, listing_id)
     with installation.usage_transaction(writes=False) as connection:
-        events, next_cursor = list_events(connection, actor, wanted, limit=limit, cursor=cursor)
+        events, next_cursor = list_events(connection, actor, within, limit=limit, cursor=cursor)
     return Page(items=[event_view(event) for event in events], next_cursor=next_cursor)
 
 

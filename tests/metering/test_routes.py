@@ -12,6 +12,7 @@ from app.audit.log_keys import ensure_log_key
 from app.audit.verifying import verify_receipt
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
+from app.kernel.clock import SetClock, from_epoch_us
 from app.metering.segments import seal_due
 from tests.conftest import Api, Caller
 from tests.metering.calling import call_on
@@ -72,6 +73,22 @@ def test_use_is_summed_by_day_month_listing_and_contract(api: Api, used: Install
     assert sums(provider.get(one_day)) == [("2026-11-01", "call", 2, 1)]
 
 
+def test_sums_come_in_pages_each_with_what_all_of_it_comes_to(api: Api, used: Installation) -> None:
+    path = "/api/v1/usage?limit=3&zeros=true&first_on=2026-11-01&last_on=2026-11-02"
+    provider = reader(api, PROVIDER)
+    first = provider.get(path)
+    assert sums(first) == [
+        ("2026-11-01", "call", 2, 1),
+        ("2026-11-01", "row", 0, 0),
+        ("2026-11-02", "call", 3, 1),
+    ]
+    second = provider.get(f"{path}&cursor={first.json()['next_cursor']}")
+    assert sums(second) == [("2026-11-02", "row", 50, 1)]
+    assert second.json()["next_cursor"] is None
+    totals = [{"meter": "call", "units": 5, "calls": 2}, {"meter": "row", "units": 50, "calls": 1}]
+    assert first.json()["totals"] == second.json()["totals"] == totals
+
+
 def test_buyer_and_provider_see_the_same_and_a_stranger_nothing(
     api: Api, used: Installation
 ) -> None:
@@ -83,18 +100,65 @@ def test_buyer_and_provider_see_the_same_and_a_stranger_nothing(
     assert sums(buyer.get("/api/v1/usage?group_by=contract")) == [(CONTRACT, "call", 7, 2)]
 
 
-def test_windows_show_what_is_left(api: Api, used: Installation) -> None:
-    answer = reader(api, BUYER).get(f"/api/v1/usage/windows?contract_id={CONTRACT}")
+def windows(api: Api, contract_id: str = CONTRACT, organisation: str = BUYER) -> Any:
+    path = f"/api/v1/usage/windows?contract_id={contract_id}"
+    answer = reader(api, organisation).get(path)
     assert answer.status_code == 200
-    month, contract = answer.json()["items"]
-    assert (month["used_units"], month["remaining_units"]) == (3, 7)
+    for other in (reader(api, PROVIDER), reader(api, "org_auditor", "auditor")):
+        assert other.get(path).json() == answer.json(), "everybody sees the same"
+    return answer.json()["items"]
+
+
+def test_windows_show_what_is_left(api: Api, used: Installation) -> None:
+    month, contract = windows(api)
+    assert (month["used_units"], month["remaining_units"], month["percent"]) == (3, 7, 30)
     assert month["starts_at"] == "2026-10-31T16:00:00Z"
-    assert (contract["name"], contract["used_units"]) == ("quota-contract", 7)
-    unlimited = reader(api, PROVIDER).get(f"/api/v1/usage/windows?contract_id={OTHER}").json()
+    assert (contract["name"], contract["used_units"], contract["percent"]) == (
+        "quota-contract",
+        7,
+        7,
+    )
+    unlimited = windows(api, OTHER, "org_second")
     assert [
-        (item["used_units"], item["limit_units"], item["remaining_units"])
-        for item in unlimited["items"]
-    ] == [(50, None, None)]
+        (item["used_units"], item["limit_units"], item["remaining_units"], item["percent"])
+        for item in unlimited
+    ] == [(50, None, None, None)]
+    assert unlimited[0]["forecast"] is None
+
+
+def test_windows_foretell_the_day_when_they_run_out(
+    api: Api, installation: Installation, clock: SetClock
+) -> None:
+    """By noon of the third day 5 units in 2.5 days are 2 a day: 5 more last 2.5 days."""
+    grant = give(installation, windows=[quota("month", 10), quota("contract", 100)])
+    settle(
+        installation,
+        call_on(grant, local_us("2026-11-01 12:00:00"), units=2),
+        call_on(grant, local_us("2026-11-02 12:00:00"), units=3),
+    )
+    clock.set_to(from_epoch_us(local_us("2026-11-03 12:00:00")))
+    lasts = {"outlook": "lasts", "exhausts_on": None, "units_per_day": 2}
+    assert [window["forecast"] for window in windows(api)] == [
+        {"outlook": "runs_out", "exhausts_on": "2026-11-06", "units_per_day": 2},
+        {"outlook": "runs_out", "exhausts_on": "2026-12-21", "units_per_day": 2},
+    ]
+    give(installation, epoch=2, windows=[quota("month", 100, "charge"), quota("contract", 1000)])
+    assert [window["forecast"] for window in windows(api)] == [lasts, lasts]
+    give(installation, epoch=3, windows=[quota("month", 3, "charge")])
+    (used_up,) = windows(api)
+    assert used_up["percent"] == 166
+    assert used_up["forecast"]["outlook"] == "exhausted"
+    give(installation, epoch=4, live=False, windows=[quota("month", 100)])
+    assert [window["forecast"] for window in windows(api)] == [None]
+
+
+def test_a_window_that_came_with_an_amendment_shows_what_was_used_before(
+    api: Api, used: Installation
+) -> None:
+    give(used, epoch=2, windows=[quota("year", 100)])
+    (year,) = windows(api)
+    # Settled on 1 November twice over, of which the first was taken back; and on 1 December.
+    assert year["used_units"] == 7
 
 
 def test_events_come_by_number_in_pages(api: Api, used: Installation) -> None:
@@ -161,6 +225,8 @@ def test_what_is_not_yours_is_not_there(
         "usage?group_by=week",
         "usage?first_on=yesterday",
         "usage/events?cursor=bm90aGluZw",
+        "usage?cursor=bm90aGluZw",
+        "usage?zeros=true&group_by=contract",
         "usage/events?cursor=%00",
         "usage/events?limit=0",
         "usage/events?limit=1000",
@@ -171,3 +237,10 @@ def test_a_question_that_cannot_be_read_is_malformed(
     api: Api, installation: Installation, query: str
 ) -> None:
     assert reader(api, BUYER).get(f"/api/v1/{query}").status_code == 400
+
+
+def test_a_day_that_no_clock_shows_is_refused(api: Api, installation: Installation) -> None:
+    for path in ("usage", "usage/events"):
+        answer = reader(api, BUYER).get(f"/api/v1/{path}?last_on=9999-12-31")
+        assert answer.status_code == 422
+        assert answer.json()["type"] == "urn:zhigu:problem:day-out-of-range"
