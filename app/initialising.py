@@ -17,6 +17,7 @@ from app.db.migrating import migrate
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import SystemClock
 from app.kernel.sealing import ensure_master_keys
+from app.metering.partitions import make_months
 from app.settings import Settings
 
 
@@ -70,4 +71,7 @@ def migrate_stores(settings: Settings) -> None:
     for store in ("market", "usage"):
         engine = make_engine(settings.store_url(store))
         migrate(engine, store)
+        if store == "usage":
+            with engine.begin() as connection:
+                make_months(connection, SystemClock().now_us())
         engine.dispose()

@@ -35,6 +35,7 @@ from app.listings import tasks as listings_tasks
 from app.metering import routes as metering_routes
 from app.metering import tasks as metering_tasks
 from app.metering.describing import GATEWAY_PATHS
+from app.metering.partitions import POSTGRES_PARTITIONS
 from app.metering.tables import usage_metadata
 from app.metering.tally_functions import POSTGRES_FUNCTIONS
 from app.reports import readiness
@@ -44,7 +45,7 @@ METADATA: Mapping[str, sa.MetaData] = {"market": market_metadata, "usage": usage
 
 EXTRA_DDL: Mapping[str, Mapping[str, Sequence[str]]] = {
     "market": BILLING_TRIGGERS,
-    "usage": {"postgresql": POSTGRES_FUNCTIONS},
+    "usage": {"postgresql": (*POSTGRES_PARTITIONS, *POSTGRES_FUNCTIONS)},
 }
 """Statements beside the tables, by store and dialect: functions and triggers."""
 

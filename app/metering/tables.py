@@ -157,9 +157,9 @@ usage_event = sa.Table(
     postgresql_partition_by="RANGE (settled_at_us)",
     **_CLUSTERED,
 )
-usage_event.primary_key.ddl_if(**_ON_SQLITE)
-"""One settled call, or the taking back of one; never updated, never deleted.
+"""One settled call, or the taking back of one; never updated, and deleted only when archived.
 `granted_units` of its units burned from unit grants: they count in no window, and cost nothing."""
+usage_event.primary_key.ddl_if(**_ON_SQLITE)
 
 unit_grant = sa.Table(
     "unit_grant",
@@ -306,5 +306,61 @@ notice_progress = sa.Table(
     sa.CheckConstraint("id = 1", name="one_row"),
 )
 """Up to when all use was looked through for windows that are to be told of."""
+
+usage_total = sa.Table(
+    "usage_total",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("meter", sa.String(10), primary_key=True),
+    _int("units"),
+    _int("granted_units"),
+    _int("calls"),
+    _int("bytes"),
+    _int("first_number"),
+    _int("last_number"),
+    sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
+    sa.CheckConstraint(_METERS, name="meter"),
+    sa.CheckConstraint("first_number >= 1 AND last_number >= first_number", name="range"),
+    **_CLUSTERED,
+)
+"""What the grant's events up to `totalled_to` come to, by the day (Asia/Shanghai) in which they
+were settled and by meter; what was taken back is taken off on the day when it was."""
+
+usage_archive = sa.Table(
+    "usage_archive",
+    usage_metadata,
+    sa.Column("month", sa.String(7), primary_key=True),
+    _int("from_us"),
+    _int("until_us"),
+    sa.Column("file", sa.String(80), nullable=False),
+    sa.Column("sha256", Hash, nullable=False),
+    _int("bytes"),
+    _int("events"),
+    _int("written_at_us"),
+    _id("leaf_id", nullable=True),
+    _int("removed_at_us", nullable=True),
+    sa.CheckConstraint("until_us > from_us", name="bounds"),
+    sa.CheckConstraint("events >= 1", name="events"),
+    sa.CheckConstraint("removed_at_us IS NULL OR leaf_id IS NOT NULL", name="removed"),
+    **_CLUSTERED,
+)
+"""A month's events in a file; `leaf_id` is the audit leaf that carries the file's hash, and
+`removed_at_us` when the last of the events had gone from the store."""
+
+usage_archived = sa.Table(
+    "usage_archived",
+    usage_metadata,
+    _id("grant_id", primary_key=True),
+    _int("first_number", primary_key=True),
+    _int("last_number"),
+    sa.Column("month", sa.String(7), nullable=False),
+    sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
+    sa.ForeignKeyConstraint(["month"], ["usage_archive.month"]),
+    sa.CheckConstraint("first_number >= 1 AND last_number >= first_number", name="range"),
+    sa.Index("ix_usage_archived_month", "month"),
+    **_CLUSTERED,
+)
+"""Which of a grant's events are in which month's file."""
 
 feed_tables(usage_metadata)

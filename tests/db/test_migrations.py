@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -11,6 +13,8 @@ from app import wiring
 from app.db.engine import make_engine
 from app.db.migrating import StoreName, is_current, migrate
 from tests.conftest import Databases
+
+PARTITIONED = "usage_event"
 
 
 @pytest.mark.parametrize("store", ["market", "usage"])
@@ -22,7 +26,10 @@ def test_migrations_make_what_the_models_say(
     migrate(engine, store)
     assert is_current(engine, store)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection,
+            opts={"compare_type": True, "include_object": is_compared(engine_name)},
+        )
         assert compare_metadata(context, wiring.METADATA[store]) == []
         migrated = constraints(connection)
     wanted_engine = make_engine(databases.fresh_url(engine_name, store))
@@ -31,6 +38,24 @@ def test_migrations_make_what_the_models_say(
     migrate(engine, store)
     engine.dispose()
     wanted_engine.dispose()
+
+
+def is_compared(engine_name: str) -> Callable[..., bool]:
+    """On PostgreSQL partitions stand in no model, and carry the keys of their table by themselves:
+    `constraints` compares those.
+    """
+
+    def compared(item: object, name: str | None, kind: str, *_: object) -> bool:
+        if engine_name == "sqlite":
+            return True
+        if kind == "table":
+            return not str(name).startswith(f"{PARTITIONED}_")
+        table = getattr(item, "table", None)
+        return kind not in {"index", "unique_constraint"} or getattr(table, "name", "") != (
+            PARTITIONED
+        )
+
+    return compared
 
 
 def constraints(connection: Connection) -> dict[str, list[str]]:
@@ -45,6 +70,7 @@ def constraints(connection: Connection) -> dict[str, list[str]]:
             *inspector.get_unique_constraints(table),
             *inspector.get_indexes(table),
             *inspector.get_foreign_keys(table),
+            inspector.get_pk_constraint(table),
         ]
         found[table] = sorted(str(item["name"]) for item in named)
     return found

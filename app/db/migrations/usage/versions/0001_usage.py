@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db.columns import IdText, JsonText
+from app.metering.partitions import POSTGRES_PARTITIONS
 from app.metering.tally_functions import DROP, POSTGRES_FUNCTIONS
 
 revision = "0001"
@@ -32,8 +33,6 @@ TABLES = (
     "usage_segment",
     "usage_period",
     "usage_report",
-    "usage_notice",
-    "notice_progress",
 )
 
 
@@ -45,15 +44,14 @@ def upgrade() -> None:
     create_units()
     create_ranges()
     create_reports()
-    create_notices()
-    if op.get_bind().dialect.name == "postgresql":
-        for statement in POSTGRES_FUNCTIONS:
+    if not on_sqlite():
+        for statement in (*POSTGRES_PARTITIONS, *POSTGRES_FUNCTIONS):
             op.execute(statement)
 
 
 def downgrade() -> None:
     """Undo."""
-    if op.get_bind().dialect.name == "postgresql":
+    if not on_sqlite():
         for statement in DROP:
             op.execute(statement)
     for table in reversed(TABLES):
@@ -66,6 +64,20 @@ def number(name: str) -> Any:
 
 def text_id(name: str) -> Any:
     return sa.Column(name, IdText, nullable=False)
+
+
+def on_sqlite() -> bool:
+    return bool(op.get_bind().dialect.name == "sqlite")
+
+
+def event_keys() -> list[Any]:
+    """On PostgreSQL each partition has keys of its own."""
+    if not on_sqlite():
+        return []
+    return [
+        sa.PrimaryKeyConstraint("grant_id", "number", name=op.f("pk_usage_event")),
+        sa.UniqueConstraint("grant_id", "event_id", name=op.f("uq_usage_event_grant_id_event_id")),
+    ]
 
 
 def create_feed() -> None:
@@ -103,6 +115,8 @@ def create_grants() -> None:
         sa.Column("last_number", sa.BigInteger, server_default="0", nullable=False),
         sa.Column("last_settled_at_us", sa.BigInteger, server_default="0", nullable=False),
         sa.Column("sealed_to", sa.BigInteger, server_default="0", nullable=False),
+        sa.Column("totalled_to", sa.BigInteger, server_default="0", nullable=False),
+        sa.Column("archived_to", sa.BigInteger, server_default="0", nullable=False),
         sa.CheckConstraint("ends_at_us > starts_at_us", name=op.f("ck_grant_state_life")),
         sa.CheckConstraint("epoch >= 1", name=op.f("ck_grant_state_epoch")),
         sa.CheckConstraint(
@@ -110,6 +124,13 @@ def create_grants() -> None:
         ),
         sa.CheckConstraint(
             "sealed_to BETWEEN 0 AND last_number", name=op.f("ck_grant_state_sealed_to")
+        ),
+        sa.CheckConstraint(
+            "totalled_to BETWEEN 0 AND last_number", name=op.f("ck_grant_state_totalled_to")
+        ),
+        sa.CheckConstraint(
+            "archived_to >= 0 AND archived_to <= sealed_to AND archived_to <= totalled_to",
+            name=op.f("ck_grant_state_archived_to"),
         ),
         sa.PrimaryKeyConstraint("grant_id", name=op.f("pk_grant_state")),
         **HOT,
@@ -191,18 +212,18 @@ def create_counting() -> None:
         sa.CheckConstraint(
             "granted_units BETWEEN 0 AND units", name=op.f("ck_usage_event_granted_units")
         ),
-        sa.PrimaryKeyConstraint("grant_id", "number", name=op.f("pk_usage_event")),
-        sa.UniqueConstraint("grant_id", "event_id", name=op.f("uq_usage_event_grant_id_event_id")),
+        *event_keys(),
+        postgresql_partition_by="RANGE (settled_at_us)",
         **CLUSTERED,
     )
-    op.create_index(
-        "uq_usage_event_grant_id_voids",
-        "usage_event",
-        ["grant_id", "voids"],
-        unique=True,
-        sqlite_where=sa.text("voids IS NOT NULL"),
-        postgresql_where=sa.text("voids IS NOT NULL"),
-    )
+    if on_sqlite():
+        op.create_index(
+            "uq_usage_event_grant_id_voids",
+            "usage_event",
+            ["grant_id", "voids"],
+            unique=True,
+            sqlite_where=sa.text("voids IS NOT NULL"),
+        )
     op.create_table(
         "usage_key",
         text_id("grant_id"),
@@ -329,59 +350,4 @@ def create_reports() -> None:
             name=op.f("uq_usage_report_provider_id_source_source_id"),
         ),
         **CLUSTERED,
-    )
-
-
-def create_notices() -> None:
-    op.create_table(
-        "usage_notice",
-        text_id("grant_id"),
-        sa.Column("meter", sa.String(length=10), nullable=False),
-        sa.Column("kind", sa.String(length=10), nullable=False),
-        number("starts_at_us"),
-        number("limit_units"),
-        sa.Column("percent", sa.SmallInteger(), nullable=False),
-        number("ends_at_us"),
-        sa.Column("overage", sa.String(length=10), nullable=False),
-        number("used_units"),
-        number("seen_at_us"),
-        sa.Column("told_at_us", sa.BigInteger, nullable=True),
-        sa.CheckConstraint(KINDS, name=op.f("ck_usage_notice_kind")),
-        sa.CheckConstraint(METERS, name=op.f("ck_usage_notice_meter")),
-        sa.CheckConstraint("ends_at_us > starts_at_us", name=op.f("ck_usage_notice_bounds")),
-        sa.CheckConstraint(
-            "overage = 'block' OR overage = 'charge'", name=op.f("ck_usage_notice_overage")
-        ),
-        sa.CheckConstraint(
-            "limit_units > 0 AND used_units * 100 >= limit_units * percent",
-            name=op.f("ck_usage_notice_due"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["grant_id"], ["grant_state.grant_id"], name=op.f("fk_usage_notice_grant_id")
-        ),
-        sa.PrimaryKeyConstraint(
-            "grant_id",
-            "meter",
-            "kind",
-            "starts_at_us",
-            "limit_units",
-            "percent",
-            name=op.f("pk_usage_notice"),
-        ),
-        **CLUSTERED,
-    )
-    untold = sa.text("told_at_us IS NULL")
-    op.create_index(
-        "ix_usage_notice_untold",
-        "usage_notice",
-        ["grant_id"],
-        sqlite_where=untold,
-        postgresql_where=untold,
-    )
-    op.create_table(
-        "notice_progress",
-        number("id"),
-        number("seen_to_us"),
-        sa.CheckConstraint("id = 1", name=op.f("ck_notice_progress_one_row")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_progress")),
     )
