@@ -24,6 +24,9 @@ from app.listings.codes import (
     is_region_code,
     is_sector_code,
 )
+from app.listings.conditions.columns import columns_of
+from app.listings.conditions.errors import QueryRefused
+from app.listings.conditions.expressions import parse_expression
 from app.listings.legal_rules import basis
 from app.listings.licences import Licence
 from app.listings.metadata import Metadata
@@ -44,13 +47,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A listing as it asks to be published: all that a gate may look at."""
+    """A listing as it asks to be published: all that a gate may look at.
+
+    `columns`: DuckDB's type of each column by its name; None without a file.
+    """
 
     metadata: Metadata
     delivery: Delivery
     licence: Licence | None
     plans: Sequence[Plan]
-    columns: Sequence[str] | None
+    columns: Mapping[str, str] | None
     has_upstream: bool
     today: date
 
@@ -233,6 +239,23 @@ def _data(candidate: Candidate) -> Iterator[_No]:
             yield _No(gate, f"The field {gate} is read off the data: upload a file.")
         return
     described = {field.name for field in candidate.metadata.schema or ()}
+def _licensed_part(candidate: Candidate) -> Iterator[_No]:
+    """Columns and rows are kept apart only of data that lie here, and rows by what can be read."""
+    licence = candidate.licence
+    if licence is None or (licence.columns is None and licence.rows is None):
+        return
+    if candidate.delivery not in TABULAR:
+        yield _No("licence", "Columns and rows can be kept of hosted data only.", "contract")
+    elif licence.rows is not None and candidate.columns is not None:
+        schema = [{"name": name, "type": kind} for name, kind in candidate.columns.items()]
+        try:
+            parse_expression(licence.rows, columns_of(schema), "rows")
+        except QueryRefused as refused:
+            where = f"character {refused.position + 1}"
+            reason = f"The licence's rows cannot be read at {where}: {refused.detail}"
+            yield _No("licence", reason, "contract")
+
+
     if unknown := described - set(candidate.columns):
         names = ", ".join(sorted(unknown))
         yield _No("schema", f"The file has no such columns: {names}.")
@@ -271,3 +294,4 @@ _GATES: tuple[Callable[[Candidate], Iterator[_No]], ...] = (
     _prices,
     _licence,
 )
+    _licensed_part,

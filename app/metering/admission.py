@@ -42,6 +42,7 @@ class OpenGrant:
         "_upstream",
         "frame",
         "grant",
+        "granted_left",
         "in_flight_units",
         "known_at_s",
         "limits",
@@ -70,12 +71,15 @@ class OpenGrant:
             for place, counter in enumerate(self.frame.counters)
             if counter.limit_units is not None
         )
-        self.learn((0,) * len(self.frame.counters), known_at_s=0.0)
+        self.used_units: Sequence[int] = (0,) * len(self.frame.counters)
+        self.granted_left = 0
+        self.known_at_s = 0.0
 
-    def learn(self, used_units: Sequence[int], known_at_s: float | None = None) -> None:
-        """Take in what the store says of the present frame's counters."""
+    def learn(self, used_units: Sequence[int], granted_left: int) -> None:
+        """Take in what the store says of the present frame's counters and of unit grants."""
         self.used_units = used_units
-        self.known_at_s = time.monotonic() if known_at_s is None else known_at_s
+        self.granted_left = granted_left
+        self.known_at_s = time.monotonic()
 
     def begin_asking(self) -> bool:
         """Whether the counters known here are so old that the store should be asked; once a second
@@ -130,7 +134,7 @@ class OpenGrant:
 
     def has_room(self, units: int) -> bool:
         """Whether, as far as is known here, `units` more would fit beside what is under way."""
-        wanted = self.in_flight_units + units
+        wanted = max(0, self.in_flight_units + units - self.granted_left)
         for place, limit_units in self._blocking:
             if self.used_units[place] + wanted > limit_units:
                 return False
@@ -149,10 +153,11 @@ class OpenGrant:
 
     def exhausted(self, at_us: int, units: int) -> Refusal:
         """The refusal of a call of `units` that does not fit."""
+        counted = max(0, units - self.granted_left)
         full = [
             (counter, used)
             for counter, used in zip(self.frame.counters, self.used_units, strict=True)
-            if counter.limit_units is not None and used + units > counter.limit_units
+            if counter.limit_units is not None and used + counted > counter.limit_units
         ]
         ends = [counter.ends_at_us for counter, _ in full if counter.key.kind != "contract"]
         # A contract's own quota does not come back: then there is nothing to wait for.
@@ -160,7 +165,7 @@ class OpenGrant:
         wait_s = math.ceil((max(ends) - at_us) / 1_000_000) if renews else None
         return QuotaExhausted(
             "The quota of the contract has no room for this call.",
-            headers=_headers(self.limits.after(self.used_units, at_us), wait_s),
+            headers=_headers(self.limits.after(self.used_units, self.granted_left, at_us), wait_s),
             contract_id=self.grant.contract_id,
             windows=[
                 {

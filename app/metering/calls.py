@@ -60,7 +60,8 @@ class Call:
 class Settled(NamedTuple):
     """What became of a call. `number` is 0 where no event speaks for it.
 
-    `used_units` are the counters of the call's frame, in its order, after the whole batch.
+    `used_units` are the counters of the call's frame, in its order, after the whole batch, and
+    `granted_left` is what calls may burn of unit grants then.
     """
 
     outcome: Outcome
@@ -68,6 +69,14 @@ class Settled(NamedTuple):
     number: int
     settled_at_us: int
     used_units: Sequence[int] = ()
+    granted_left: int = 0
+
+
+class Standing(NamedTuple):
+    """How a frame's counters stand, and what is left of unit grants beside them."""
+
+    used_units: tuple[int, ...]
+    granted_left: int
 
 
 @dataclass(frozen=True, slots=True)

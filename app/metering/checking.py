@@ -18,6 +18,7 @@ from app.metering.tables import (
     usage_segment,
     usage_window,
 )
+from app.metering.unit_checking import unit_problems
 
 BATCH = 500
 _TERMS_OF_EVENT = sa.and_(
@@ -34,6 +35,7 @@ def problems(connection: sa.Connection) -> Iterator[str]:
     grants = sa.select(grant_state).order_by(grant_state.c.grant_id)
     for grant in connection.execute(grants.execution_options(yield_per=BATCH)):
         yield from _counter_problems(connection, grant.grant_id)
+        yield from unit_problems(connection, grant)
         yield from _number_problems(connection, grant)
         yield from _segment_problems(connection, grant)
         yield from _period_problems(connection, grant)
@@ -116,7 +118,8 @@ def _counted(window: sa.Row[Any]) -> sa.Select[Any]:
     taken_back = sa.exists().where(
         void.c.grant_id == usage_event.c.grant_id, void.c.voids == usage_event.c.number
     )
-    units = sa.case((taken_back, 0), else_=usage_event.c.units)
+    counted = usage_event.c.units - usage_event.c.granted_units
+    units = sa.case((taken_back, 0), else_=counted)
     return sa.select(
         sa.func.coalesce(sa.func.sum(units), 0).label("units"),
         sa.func.max(usage_event.c.number).label("last"),
@@ -191,6 +194,7 @@ def _end_problems(connection: sa.Connection, grant: sa.Row[Any]) -> Iterator[str
                 target.c.number == usage_event.c.voids,
                 target.c.kind == "posted",
                 target.c.units == usage_event.c.units,
+                target.c.granted_units == usage_event.c.granted_units,
                 target.c.meter == usage_event.c.meter,
             ),
         )

@@ -47,6 +47,7 @@ def event_document(row: sa.Row[Any]) -> EventDocument:
         "settled_at": rfc3339(from_epoch_us(row.settled_at_us)),
         "meter": row.meter,
         "units": row.units,
+        "granted_units": row.granted_units,
         "operation": row.operation,
         "status": row.status,
         "bytes": row.bytes,

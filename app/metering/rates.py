@@ -67,15 +67,23 @@ class LimitHeaders:
         if policies:
             self.policy = (b"ratelimit-policy", ", ".join(policies).encode())
 
-    def after(self, used_units: Sequence[int], at_us: int) -> tuple[HeaderPair, ...]:
-        """The headers of an answer that leaves the frame's counters at `used_units`."""
+    def after(
+        self, used_units: Sequence[int], granted_left: int, at_us: int
+    ) -> tuple[HeaderPair, ...]:
+        """The headers of an answer that leaves the frame's counters at `used_units`, and
+        `granted_left` units beside them.
+        """
         if self.policy is None:
             return ()
         if not self._limits:
             return (self.policy,)
         items = [
             b'"%b";r=%d;t=%d'
-            % (name, max(0, limit - used_units[place]), (ends_at_us - at_us) // 1_000_000)
+            % (
+                name,
+                max(0, limit - used_units[place]) + granted_left,
+                (ends_at_us - at_us) // 1_000_000,
+            )
             for name, limit, place, ends_at_us in self._limits
         ]
         return (self.policy, (b"ratelimit", b", ".join(items)))

@@ -108,6 +108,8 @@ class ReportedView(View):
 class UsageEventView(View):
     """One settled call, or (`kind` void) the taking back of number `voids`; `reported` where its
     provider delivered it elsewhere.
+
+    `granted_units` of the units came from unit grants: they count in no window, and cost nothing.
     """
 
     id: str
@@ -118,6 +120,7 @@ class UsageEventView(View):
     settled_at: datetime
     meter: str
     units: int
+    granted_units: int
     operation: str
     status: int
     bytes: int

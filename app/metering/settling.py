@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from app.metering.burning import Burn, UnitGrant, burns_of, left_of
 from app.metering.calls import KEY_LIFE_US, Batch, Call, KnownKey, Outcome, Settled
 from app.metering.grants import Counter, CounterKey, Frame
 
 
 @dataclass(slots=True)
 class GrantState:
-    """How a grant stands, under its lock."""
+    """How a grant stands, under its lock; `units` are its unit grants in burning order."""
 
     epoch: int
     live: bool
@@ -23,6 +24,7 @@ class GrantState:
     ends_at_us: int
     last_number: int
     last_settled_at_us: int
+    units: Sequence[UnitGrant] = ()
 
 
 KeyName = tuple[str, str]
@@ -33,16 +35,19 @@ KeyName = tuple[str, str]
 class Book:
     """Everything that a batch is decided by; settling brings it up to date.
 
-    `earlier` are events of the batch's own calls that an earlier try has left behind.
+    `earlier` are events of the batch's own calls that an earlier try has left behind; `spent` are
+    grants said to have unit grants of which none can burn any more.
     """
 
     states: dict[str, GrantState]
     used: dict[CounterKey, int]
     keys: dict[KeyName, KnownKey]
     earlier: dict[tuple[str, str], Settled]
-    posted: list[tuple[Call, Settled]] = field(default_factory=list)
+    spent: frozenset[str] = frozenset()
+    posted: list[tuple[Call, Settled, int]] = field(default_factory=list)
     counted: dict[CounterKey, Counter] = field(default_factory=dict)
     keys_changed: set[KeyName] = field(default_factory=set)
+    burns: list[tuple[str, int, Burn]] = field(default_factory=list)
 
 
 def frames_of(batch: Batch) -> Iterable[Frame]:
@@ -57,7 +62,20 @@ def settle(batch: Batch, book: Book) -> list[Settled]:
     answers = [_settle_one(call, book, used[call.frame]) for call in batch.calls]
     for frame, units in used.items():
         units += [book.used.get(counter.key, 0) for counter in frame.counters]
+    if any(state.units for state in book.states.values()):
+        return [
+            _with_granted(call, answer, book)
+            for call, answer in zip(batch.calls, answers, strict=True)
+        ]
     return answers
+
+
+def _with_granted(call: Call, answer: Settled, book: Book) -> Settled:
+    """The answer with what the whole batch has left of the grant's unit grants."""
+    state = book.states.get(call.frame.grant_id)
+    if state is None or not state.units:
+        return answer
+    return answer._replace(granted_left=left_of(state.units, call.frame.meter, call.at_us))
 
 
 def _settle_one(call: Call, book: Book, used_units: Sequence[int]) -> Settled:
@@ -76,13 +94,22 @@ def _settle_one(call: Call, book: Book, used_units: Sequence[int]) -> Settled:
         found = _by_key(call, book, at_us, used_units)
         if found is not None:
             return found
-    refused = _refused_by_counter(call, book, at_us)
+    burns: Sequence[Burn] = ()
+    granted = 0
+    if state.units:
+        burns = burns_of(state.units, frame.meter, at_us, call.units)
+        granted = sum(units for _, units in burns)
+    counted = call.units - granted
+    refused = _refused_by_counter(call, book, at_us, counted)
     if refused is not None:
         return Settled(refused, call.event_id, 0, at_us, used_units)
-    answer = Settled(
-        Outcome.POSTED, call.event_id, _post(call, book, state, at_us), at_us, used_units
-    )
-    book.posted.append((call, answer))
+    number = _post(call, book, state, at_us, counted)
+    for burn in burns:
+        unit_grant, units = burn
+        unit_grant.left_units -= units
+        book.burns.append((frame.grant_id, number, burn))
+    answer = Settled(Outcome.POSTED, call.event_id, number, at_us, used_units)
+    book.posted.append((call, answer, granted))
     return answer
 
 
@@ -100,23 +127,24 @@ def _by_key(call: Call, book: Book, at_us: int, used_units: Sequence[int]) -> Se
     return Settled(outcome, known.event_id, known.number, at_us, used_units)
 
 
-def _refused_by_counter(call: Call, book: Book, at_us: int) -> Outcome | None:
+def _refused_by_counter(call: Call, book: Book, at_us: int, units: int) -> Outcome | None:
+    """Why the call cannot be counted, `units` of which no unit grant gives; None when it can."""
     room = True
     for counter in call.frame.counters:
         if not counter.holds(at_us):
             return Outcome.STALE_WINDOW
         limit = counter.limit_units
-        if limit is not None and book.used[counter.key] + call.units > limit:
+        if limit is not None and book.used[counter.key] + units > limit:
             room = False
     return None if room else Outcome.OVER_LIMIT
 
 
-def _post(call: Call, book: Book, state: GrantState, at_us: int) -> int:
-    """Count the call; the number of its event."""
+def _post(call: Call, book: Book, state: GrantState, at_us: int, units: int) -> int:
+    """Count `units` of the call; the number of its event."""
     state.last_number += 1
     state.last_settled_at_us = at_us
     for counter in call.frame.counters:
-        book.used[counter.key] += call.units
+        book.used[counter.key] += units
         book.counted[counter.key] = counter
     if call.key_sha256 is not None:
         name = (call.frame.grant_id, call.key_sha256)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from app.metering.calls import Batch, KnownKey, Outcome, Settled, Void
+from app.metering.burning import UnitGrant, burning_order, left_of
+from app.metering.calls import Batch, KnownKey, Outcome, Settled, Standing, Void
 from app.metering.grants import Counter, CounterKey, Frame
 from app.metering.settling import Book, GrantState, frames_of
 
@@ -13,10 +14,16 @@ def load_book(connection: sqlite3.Connection, batch: Batch) -> Book:
     """Everything that `batch` is decided by; the caller holds the write lock."""
     frames = frames_of(batch)
     states = {}
+    spent = set()
     for grant_id in {frame.grant_id for frame in frames}:
         row = connection.execute(_STATE, (grant_id,)).fetchone()
         if row is not None:
-            states[grant_id] = GrantState(row[0], bool(row[1]), *row[2:])
+            found = GrantState(row[0], bool(row[1]), *row[2:6])
+            if row[6]:
+                found.units = _unit_grants(connection, grant_id, found.last_settled_at_us)
+                if not found.units:
+                    spent.add(grant_id)
+            states[grant_id] = found
     used: dict[CounterKey, int] = {}
     for counter in (counter for frame in frames for counter in frame.counters):
         state = states.get(counter.key.grant_id)
@@ -28,7 +35,16 @@ def load_book(connection: sqlite3.Connection, batch: Batch) -> Book:
             name = (call.frame.grant_id, call.key_sha256)
             if name not in keys and (known := load_key(connection, *name)) is not None:
                 keys[name] = known
-    return Book(states, used, keys, _earlier(connection, batch) if batch.again else {})
+    earlier = _earlier(connection, batch) if batch.again else {}
+    return Book(states, used, keys, earlier, frozenset(spent))
+
+
+def _unit_grants(
+    connection: sqlite3.Connection, grant_id: str, after_us: int
+) -> tuple[UnitGrant, ...]:
+    """The unit grants that may burn after a moment, in burning order."""
+    rows = connection.execute(_UNITS, (grant_id, after_us))
+    return tuple(burning_order(UnitGrant(*row) for row in rows))
 
 
 def _used(connection: sqlite3.Connection, counter: Counter, state: GrantState) -> int:
@@ -42,10 +58,16 @@ def _used(connection: sqlite3.Connection, counter: Counter, state: GrantState) -
     return int(connection.execute(_USED_BEFORE, window).fetchone()[0])
 
 
-def load_counters(connection: sqlite3.Connection, frame: Frame) -> tuple[int, ...]:
-    """The units used in each of the frame's windows; none where nothing was counted yet."""
+def load_standing(connection: sqlite3.Connection, frame: Frame, at_us: int) -> Standing:
+    """The units used in each of the frame's windows, none where nothing was counted yet, and what
+    is left of unit grants at the moment.
+    """
     found = [connection.execute(_USED, counter.key).fetchone() for counter in frame.counters]
-    return tuple(0 if row is None else int(row[0]) for row in found)
+    units = _unit_grants(connection, frame.grant_id, at_us)
+    return Standing(
+        tuple(0 if row is None else int(row[0]) for row in found),
+        left_of(units, frame.meter, at_us),
+    )
 
 
 def load_key(connection: sqlite3.Connection, grant_id: str, key_sha256: str) -> KnownKey | None:
@@ -78,12 +100,13 @@ def write_book(connection: sqlite3.Connection, book: Book) -> None:
                     answer.settled_at_us,
                     call.frame.meter,
                     call.units,
+                    granted,
                     call.operation,
                     call.status,
                     call.bytes,
                     call.request_sha256,
                 )
-                for call, answer in book.posted
+                for call, answer, granted in book.posted
             ],
         )
         connection.executemany(
@@ -93,7 +116,7 @@ def write_book(connection: sqlite3.Connection, book: Book) -> None:
                 for key, counter in book.counted.items()
             ],
         )
-        moved = {call.frame.grant_id: book.states[call.frame.grant_id] for call, _ in book.posted}
+        moved = {call.frame.grant_id: book.states[call.frame.grant_id] for call, *_ in book.posted}
         connection.executemany(
             _MOVE,
             [
@@ -101,6 +124,8 @@ def write_book(connection: sqlite3.Connection, book: Book) -> None:
                 for grant_id, state in moved.items()
             ],
         )
+    if book.burns or book.spent:
+        _write_burns(connection, book)
     for name in book.keys_changed:
         known = book.keys[name]
         connection.execute(
@@ -117,8 +142,24 @@ def write_book(connection: sqlite3.Connection, book: Book) -> None:
         )
 
 
+def _write_burns(connection: sqlite3.Connection, book: Book) -> None:
+    connection.executemany(
+        _BURN,
+        [
+            (grant_id, number, unit_grant.unit_grant_id, units)
+            for grant_id, number, (unit_grant, units) in book.burns
+        ],
+    )
+    burned: dict[tuple[str, str], int] = {}
+    for grant_id, _, (unit_grant, units) in book.burns:
+        name = (grant_id, unit_grant.unit_grant_id)
+        burned[name] = burned.get(name, 0) + units
+    connection.executemany(_BURN_OF, [(units, *name) for name, units in burned.items()])
+    connection.executemany(_SPEND, [(grant_id,) for grant_id in book.spent])
+
+
 def void_event(connection: sqlite3.Connection, void: Void) -> Settled:
-    """Take an event back: a compensating event, and its units back to its windows."""
+    """Take an event back: a compensating event, and its units back to where they came from."""
     row = connection.execute(_TO_VOID, (void.grant_id, void.event_id)).fetchone()
     if row is None:
         return Settled(Outcome.NOT_FOUND, void.event_id, 0, void.at_us)
@@ -133,23 +174,30 @@ def void_event(connection: sqlite3.Connection, void: Void) -> Settled:
     connection.execute(
         _GIVE_BACK, {"grant_id": void.grant_id, "number": number, "settled_at_us": settled_at_us}
     )
+    if connection.execute(_UNBURN_OF, (void.grant_id, number)).rowcount:
+        connection.execute(_UNBURN, (void.grant_id, number))
+        connection.execute(_HAS_UNITS, (void.grant_id,))
     connection.execute(_MOVE, (last_number + 1, at_us, void.grant_id))
     connection.execute(_FORGET_KEY, (void.grant_id, void.event_id))
     return Settled(Outcome.VOIDED, void.void_event_id, last_number + 1, at_us)
 
 
 _STATE = """
-SELECT epoch, live, starts_at_us, ends_at_us, last_number, last_settled_at_us
+SELECT epoch, live, starts_at_us, ends_at_us, last_number, last_settled_at_us, has_granted_units
 FROM grant_state WHERE grant_id = ?"""
 _USED = """
 SELECT used_units FROM usage_window
 WHERE grant_id = ? AND meter = ? AND kind = ? AND starts_at_us = ?"""
 _USED_BEFORE = """
-SELECT coalesce(sum(e.units), 0) FROM usage_event e
+SELECT coalesce(sum(e.units - e.granted_units), 0) FROM usage_event e
 WHERE e.grant_id = ? AND e.meter = ? AND e.kind = 'posted'
   AND e.settled_at_us >= ? AND e.settled_at_us < ?
   AND NOT EXISTS (
     SELECT 1 FROM usage_event v WHERE v.grant_id = e.grant_id AND v.voids = e.number)"""
+_UNITS = """
+SELECT unit_grant_id, meter, priority, amount_units - burned_units, starts_at_us, ends_at_us,
+  granted_at_us
+FROM unit_grant WHERE grant_id = ? AND ends_at_us > ? AND burned_units < amount_units"""
 _KEY = """
 SELECT event_id, number, request_sha256, replays, replay_until_us, expires_at_us
 FROM usage_key WHERE grant_id = ? AND key_sha256 = ?"""
@@ -157,8 +205,12 @@ _EVENT = """
 SELECT number, settled_at_us FROM usage_event WHERE grant_id = ? AND event_id = ?"""
 _POST = """
 INSERT INTO usage_event (grant_id, number, event_id, epoch, kind, settled_at_us, meter, units,
-  operation, status, bytes, request_sha256)
-VALUES (?, ?, ?, ?, 'posted', ?, ?, ?, ?, ?, ?, ?)"""
+  granted_units, operation, status, bytes, request_sha256)
+VALUES (?, ?, ?, ?, 'posted', ?, ?, ?, ?, ?, ?, ?, ?)"""
+_BURN = "INSERT INTO unit_burn (grant_id, number, unit_grant_id, units) VALUES (?, ?, ?, ?)"
+_BURN_OF = """
+UPDATE unit_grant SET burned_units = burned_units + ? WHERE grant_id = ? AND unit_grant_id = ?"""
+_SPEND = "UPDATE grant_state SET has_granted_units = 0 WHERE grant_id = ?"
 _COUNT = """
 INSERT INTO usage_window (grant_id, meter, kind, starts_at_us, ends_at_us, limit_units, used_units)
 VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -182,13 +234,21 @@ LEFT JOIN usage_event v ON v.grant_id = e.grant_id AND v.voids = e.number
 WHERE e.grant_id = ? AND e.event_id = ? AND e.kind = 'posted'"""
 _VOID = """
 INSERT INTO usage_event (grant_id, number, event_id, epoch, kind, voids, settled_at_us, meter,
-  units, operation, status, bytes, request_sha256)
-SELECT grant_id, ?, ?, epoch, 'void', ?, ?, meter, units, operation, ?, 0, request_sha256
+  units, granted_units, operation, status, bytes, request_sha256)
+SELECT grant_id, ?, ?, epoch, 'void', ?, ?, meter, units, granted_units, operation, ?, 0,
+  request_sha256
 FROM usage_event WHERE grant_id = ? AND number = ?"""
 _GIVE_BACK = """
 UPDATE usage_window SET used_units = used_units -
-  (SELECT units FROM usage_event e WHERE e.grant_id = :grant_id AND e.number = :number)
+  (SELECT units - granted_units FROM usage_event e
+   WHERE e.grant_id = :grant_id AND e.number = :number)
 WHERE grant_id = :grant_id AND starts_at_us <= :settled_at_us AND ends_at_us > :settled_at_us
   AND meter = (SELECT meter FROM usage_event e WHERE e.grant_id = :grant_id AND e.number = :number)
 """
+_UNBURN_OF = """
+UPDATE unit_grant SET burned_units = burned_units - b.units FROM unit_burn b
+WHERE b.grant_id = ? AND b.number = ?
+  AND unit_grant.grant_id = b.grant_id AND unit_grant.unit_grant_id = b.unit_grant_id"""
+_UNBURN = "DELETE FROM unit_burn WHERE grant_id = ? AND number = ?"
+_HAS_UNITS = "UPDATE grant_state SET has_granted_units = 1 WHERE grant_id = ?"
 _FORGET_KEY = "DELETE FROM usage_key WHERE grant_id = ? AND event_id = ?"

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import make_url
 
 from app.kernel.refusals import Outage
-from app.metering.calls import Batch, Call, KnownKey, Settled, Void
+from app.metering.calls import Batch, Call, KnownKey, Settled, Standing, Void
 from app.metering.grants import Frame
 
 MAX_BATCH = 512
@@ -44,8 +44,8 @@ class Driver(Protocol):
         """What is remembered of an Idempotency-Key."""
         ...
 
-    async def read_counters(self, frame: Frame) -> tuple[int, ...]:
-        """The units used in each of the frame's windows."""
+    async def read_standing(self, frame: Frame, at_us: int) -> Standing:
+        """The units used in each of the frame's windows, and what is left of unit grants."""
         ...
 
     async def close(self) -> None:
@@ -93,9 +93,11 @@ class Tally:
         """What is remembered of an Idempotency-Key; raises `Outage`."""
         return await self._drivers[0].find_key(grant_id, key_sha256)
 
-    async def read_counters(self, frame: Frame) -> tuple[int, ...]:
-        """The units used in each of the frame's windows; raises `Outage`."""
-        return await self._drivers[0].read_counters(frame)
+    async def read_standing(self, frame: Frame, at_us: int) -> Standing:
+        """The units used in each of the frame's windows, and what is left of unit grants at the
+        moment; raises `Outage`.
+        """
+        return await self._drivers[0].read_standing(frame, at_us)
 
     def _enqueue(
         self, waiting: list[tuple[T, asyncio.Future[Settled]]], item: T

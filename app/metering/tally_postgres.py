@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from app.kernel.refusals import Outage
-from app.metering.calls import Batch, Call, KnownKey, Outcome, Settled, Void
+from app.metering.calls import Batch, Call, KnownKey, Outcome, Settled, Standing, Void
 from app.metering.grants import Counter, CounterKey, Frame
 from app.metering.settling import frames_of
 
@@ -58,7 +58,7 @@ class PostgresDriver:
         """Settle `batch` in one transaction and wait for its commit."""
         if not batch.calls:
             return []
-        columns = _Columns(batch)
+        columns = BatchColumns(batch)
         again = batch.again
 
         async def settle(connection: asyncpg.Connection) -> Any:
@@ -84,13 +84,16 @@ class PostgresDriver:
         row = await self._read(lambda reader: reader.fetchrow(_KEY, grant_id, key_sha256))
         return None if row is None else KnownKey(*row)
 
-    async def read_counters(self, frame: Frame) -> tuple[int, ...]:
-        """The units used in each of the frame's windows, on a connection of its own."""
+    async def read_standing(self, frame: Frame, at_us: int) -> Standing:
+        """How the frame stands at the moment, on a connection of its own."""
         rows = await self._read(
             lambda reader: reader.fetch(_COUNTERS, frame.grant_id, frame.starts_at_us)
         )
         used = {CounterKey(*row[:4]): row[4] for row in rows}
-        return tuple(used.get(counter.key, 0) for counter in frame.counters)
+        left = await self._read(
+            lambda reader: reader.fetchval(_GRANTED_LEFT, frame.grant_id, frame.meter, at_us)
+        )
+        return Standing(tuple(used.get(counter.key, 0) for counter in frame.counters), left)
 
     async def _read(self, ask: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
         """What the reading connection answers; a broken one is replaced once."""
@@ -190,9 +193,12 @@ FROM usage_key WHERE grant_id = $1 AND key_sha256 = $2"""
 _COUNTERS = """
 SELECT grant_id, meter, kind, starts_at_us, used_units FROM usage_window
 WHERE grant_id = $1 AND ends_at_us > $2"""
+_GRANTED_LEFT = """
+SELECT coalesce(sum(amount_units - burned_units), 0)::bigint FROM unit_grant
+WHERE grant_id = $1 AND meter = $2 AND starts_at_us <= $3 AND ends_at_us > $3"""
 
 
-class _Columns:
+class BatchColumns:
     """A batch as the arrays that the function takes, with every index from 1 as SQL counts."""
 
     def __init__(self, batch: Batch) -> None:
@@ -232,15 +238,18 @@ class _Columns:
 
     def answers(self, row: Any) -> list[Settled]:
         """The function's row as one answer per call."""
-        outcomes, events, numbers, settled, used = row
+        outcomes, events, numbers, settled, used, left = row
         by_frame = {
             frame: tuple(used[self._counters[counter.key] - 1] for counter in frame.counters)
             for frame in self._frames
         }
         return [
-            Settled(_OUTCOMES[outcome], event_id, number, settled_at_us, by_frame[call.frame])
-            for call, outcome, event_id, number, settled_at_us in zip(
-                self._calls, outcomes, events, numbers, settled, strict=True
+            Settled(
+                *(_OUTCOMES[outcome], event_id, number, settled_at_us, by_frame[call.frame]),
+                granted_left,
+            )
+            for call, outcome, event_id, number, settled_at_us, granted_left in zip(
+                self._calls, outcomes, events, numbers, settled, left, strict=True
             )
         ]
 

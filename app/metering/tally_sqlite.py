@@ -18,10 +18,10 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from app.kernel.refusals import Outage
-from app.metering.calls import Batch, KnownKey, Settled, Void
+from app.metering.calls import Batch, KnownKey, Settled, Standing, Void
 from app.metering.grants import Frame
 from app.metering.settling import settle
-from app.metering.sqlite_book import load_book, load_counters, load_key, void_event, write_book
+from app.metering.sqlite_book import load_book, load_key, load_standing, void_event, write_book
 
 BUSY_BOUND_S = 5.0
 SLOW_COMMIT_S = 0.002
@@ -84,10 +84,10 @@ class SqliteDriver:
         with _outages():
             return load_key(self._open_reader(), grant_id, key_sha256)
 
-    async def read_counters(self, frame: Frame) -> tuple[int, ...]:
-        """The units used in each of the frame's windows, read outside any batch."""
+    async def read_standing(self, frame: Frame, at_us: int) -> Standing:
+        """How the frame stands at the moment, read outside any batch."""
         with _outages():
-            return load_counters(self._open_reader(), frame)
+            return load_standing(self._open_reader(), frame, at_us)
 
     async def close(self) -> None:
         """Close the connections and the thread."""

@@ -36,7 +36,7 @@ def candidate(licence: Licence | None = None, **metadata: Any) -> Candidate:
         delivery=Delivery.HOSTED,
         licence=licence or licence_from_terms(licence_terms()),
         plans=[PLAN],
-        columns=["country", "gdp"],
+        columns={"country": "VARCHAR", "gdp": "DOUBLE"},
         has_upstream=False,
         today=TODAY,
     )
@@ -216,6 +216,10 @@ def test_a_listing_needs_a_plan_a_licence_and_its_data() -> None:
         {"channels": ["file"]},
         {"ends_on": "2026-11-01"},
         {"columns": ["country", "secret"]},
+        {"rows": "secret = 1"},
+        {"rows": "gdp > 'much'"},
+        {"rows": "gdp > 1 or"},
+        {"rows": "gdp > 1; drop table x"},
     ],
 )
 def test_a_licence_that_does_not_fit_the_listing_fails(terms: dict[str, Any]) -> None:
@@ -223,8 +227,16 @@ def test_a_licence_that_does_not_fit_the_listing_fails(terms: dict[str, Any]) ->
     assert gates_of(candidate(licence)) == ["licence"]
 
 
+def test_columns_and_rows_are_licensed_of_data_that_lie_here_only() -> None:
+    for terms in ({"columns": ["gdp"]}, {"rows": "gdp > 1"}):
+        proxied = candidate(licence_from_terms(licence_terms(**terms)), delivery_modes=["upstream"])
+        asking = replace(proxied, delivery=Delivery.UPSTREAM, columns=None, has_upstream=True)
+        assert gates_of(asking) == ["licence"]
+
+
 def test_a_licence_may_be_narrower_than_the_metadata() -> None:
     narrow = licence_terms(purposes=["RESEARCH"], ends_on="2026-11-02", columns=["gdp"])
+    narrow |= {"rows": "country in ('CN', 'DE') and gdp is not null"}
     assert gates_of(candidate(licence_from_terms(narrow))) == []
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.kernel.clock import SHANGHAI, epoch_us
+from app.metering.unit_grants import GrantedUnits
 
 BUYER = "org_buyer"
 PROVIDER = "org_provider"
@@ -61,3 +62,20 @@ def grant_document(grant_id: str = "grt_one", **changes: Any) -> dict[str, Any]:
         "upstream": None,
         **changes,
     }
+
+
+def granted_units(
+    name: str, amount: int, starts_at_us: int, ends_at_us: int, **changes: Any
+) -> GrantedUnits:
+    """A top-up of calls that burns at the usual priority, with the given changes."""
+    values: dict[str, Any] = {
+        "unit_grant_id": name,
+        "kind": "top_up",
+        "meter": "call",
+        "priority": 128,
+        "amount_units": amount,
+        "starts_at_us": starts_at_us,
+        "ends_at_us": ends_at_us,
+        "granted_at_us": 1,
+    }
+    return GrantedUnits(**{**values, **changes})

@@ -55,11 +55,11 @@ def test_headers_name_what_blocks_and_leave_out_what_is_charged() -> None:
     ]
     grant = compiled_from(grant_document(windows=windows, meter="row"))
     assert isinstance(grant.windows[0], Quota)
-    headers = dict(LimitHeaders(grant, frame_at(grant, NOON_US)).after((0, 49, 60), NOON_US))
+    headers = dict(LimitHeaders(grant, frame_at(grant, NOON_US)).after((0, 49, 60), 0, NOON_US))
     assert headers[b"ratelimit-policy"] == b'"cap";q=50;qu="rows";w=2592000'
     assert headers[b"ratelimit"] == b'"cap";r=1;t=2462400'
 
 
 def test_a_grant_without_limits_has_no_headers() -> None:
     grant = compiled_from(grant_document())
-    assert LimitHeaders(grant, frame_at(grant, NOON_US)).after((7,), NOON_US) == ()
+    assert LimitHeaders(grant, frame_at(grant, NOON_US)).after((7,), 0, NOON_US) == ()

@@ -16,9 +16,17 @@ from app.db.installation import Installation
 from app.metering.calls import Batch, Call, Outcome, Settled, Void
 from app.metering.granting import apply_grant
 from app.metering.grants import compiled_from, frame_at
-from app.metering.tables import grant_state, usage_event, usage_window
+from app.metering.tables import grant_state, unit_grant, usage_event, usage_window
 from app.metering.tally import Driver, open_driver
-from tests.metering.grant_documents import grant_document, local_text, local_us, quota
+from app.metering.unit_grants import GrantedUnits, apply_unit_grants
+from tests.metering.grant_documents import (
+    grant_document,
+    granted_units,
+    local_text,
+    local_us,
+    quota,
+)
+from tests.metering.store import fsck
 
 CASES = json.loads((Path(__file__).parents[1] / "vectors" / "settle.json").read_text("utf-8"))[
     "cases"
@@ -50,10 +58,21 @@ class Player:
         if not spec.get("unknown"):
             with self._installation.usage_transaction() as connection:
                 assert apply_grant(connection, document, at_us=1) is not refused
+        self.grant_units(grant, spec.get("units", {}))
+
+    def grant_units(self, grant: str, units: Mapping[str, Any]) -> None:
+        """Units beside the quotas: [amount, first moment, last moment], and more by name."""
+        granted = [_granted(name, *spec) for name, spec in units.items()]
+        with self._installation.usage_transaction() as connection:
+            apply_unit_grants(connection, grant, granted)
 
     async def play(self, step: Mapping[str, Any]) -> None:
         if "apply" in step:
             self.give(step["apply"]["grant"], step["apply"])
+            return
+        if "grant_units" in step:
+            spec = step["grant_units"]
+            self.grant_units(spec["grant"], spec["units"])
             return
         await self._driver.begin()
         if "void" in step:
@@ -97,6 +116,28 @@ class Player:
         for call, answer in zip(batch.calls, answers, strict=True):
             counters = call.frame.counters
             assert list(answer.used_units) == [used.get(c.key, 0) for c in counters]
+            assert answer.granted_left == self._left(call)
+
+    def _left(self, call: Call) -> int:
+        """What is left of the units that the call might burn; at its own moment, by its meter."""
+        with self._installation.usage.connect() as connection:
+            left = connection.execute(
+                sa.select(sa.func.sum(unit_grant.c.amount_units - unit_grant.c.burned_units)).where(
+                    unit_grant.c.grant_id == call.frame.grant_id,
+                    unit_grant.c.meter == call.frame.meter,
+                    unit_grant.c.starts_at_us <= call.at_us,
+                    unit_grant.c.ends_at_us > call.at_us,
+                )
+            ).scalar_one()
+        return int(left or 0)
+
+
+def _granted(name: str, amount: int, first: str, last: str, *more: Any) -> GrantedUnits:
+    changes: dict[str, Any] = more[0] if more else {}
+    if "granted_at" in changes:
+        changes = {**changes, "granted_at_us": local_us(changes["granted_at"])}
+        del changes["granted_at"]
+    return granted_units(name, amount, local_us(first), local_us(last), **changes)
 
 
 def digest(text: str) -> str:
@@ -128,6 +169,7 @@ def test_settling_answers_as_the_table_says(
 
     asyncio.run(play())
     check_store(installation, case)
+    assert fsck(installation) == []
 
 
 def check_store(installation: Installation, case: Mapping[str, Any]) -> None:
@@ -155,3 +197,11 @@ def check_store(installation: Installation, case: Mapping[str, Any]) -> None:
             assert (state.last_number if state else 0) == len(events)
             settled = [event.settled_at_us for event in events]
             assert settled == sorted(settled)
+            burned = connection.execute(
+                sa.select(unit_grant.c.unit_grant_id, unit_grant.c.burned_units).where(
+                    unit_grant.c.grant_id == grant
+                )
+            ).all()
+            assert dict(burned) == case.get("burned", {}).get(grant, {})
+            granted = {e.event_id: e.granted_units for e in events if e.granted_units}
+            assert granted == case.get("granted", {}).get(grant, {})

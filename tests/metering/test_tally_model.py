@@ -17,10 +17,11 @@ from app.db.installation import Installation
 from app.metering.calls import Batch, Call, Void
 from app.metering.granting import apply_grant
 from app.metering.grants import compiled_from, frame_at
-from app.metering.tables import usage_event, usage_window
+from app.metering.tables import unit_grant, usage_event, usage_window
 from app.metering.tally import open_driver
+from app.metering.unit_grants import apply_unit_grants
 from tests.metering.calling import call_on
-from tests.metering.grant_documents import grant_document, local_us, quota
+from tests.metering.grant_documents import grant_document, granted_units, local_us, quota
 
 DAY_US = 24 * 3600 * 1_000_000
 START_US = local_us("2026-11-02 00:00:00")
@@ -30,8 +31,19 @@ REQUESTS = {name: name * 64 for name in "de"}
 
 
 @dataclass
+class Units:
+    """The model of a unit grant: every unit of it stands alone, and says which event burned it."""
+
+    name: str
+    priority: int
+    days: range
+    order: int
+    burned_by: list[str | None]
+
+
+@dataclass
 class Event:
-    """What the model remembers of an event."""
+    """What the model remembers of an event; `units` are those that count in windows."""
 
     event_id: str
     day: int
@@ -50,6 +62,7 @@ class Grant:
     last_us: int = 0
     events: list[Event | None] = field(default_factory=list)
     keys: dict[str, tuple[str, str, int, int, int]] = field(default_factory=dict)
+    granted: list[Units] = field(default_factory=list)
 
     def used(self, day: int | None = None) -> int:
         kept = [event for event in self.events if event is not None and not event.voided]
@@ -73,11 +86,15 @@ class Grant:
         day = (at_us - START_US) // DAY_US
         if day != (call.at_us - START_US) // DAY_US:
             return "stale_window", 0
-        if self.used(day) + call.units > self.day_limit:
+        free = self.free_units(day)[: call.units]
+        counted = call.units - len(free)
+        if self.used(day) + counted > self.day_limit:
             return "over_limit", 0
-        if self.used() + call.units > self.whole_limit:
+        if self.used() + counted > self.whole_limit:
             return "over_limit", 0
-        self.events.append(Event(call.event_id, day, call.units))
+        for units, place in free:
+            units.burned_by[place] = call.event_id
+        self.events.append(Event(call.event_id, day, counted))
         self.last_us = at_us
         number = len(self.events)
         if call.key_sha256 is not None:
@@ -87,8 +104,23 @@ class Grant:
             )
         return "posted", number
 
+    def free_units(self, day: int) -> list[tuple[Units, int]]:
+        """Every unit that may burn on a day, the next one first."""
+        ranked = sorted(
+            self.granted, key=lambda units: (units.priority, units.days.stop, units.order)
+        )
+        return [
+            (units, place)
+            for units in ranked
+            if day in units.days
+            for place, burned_by in enumerate(units.burned_by)
+            if burned_by is None
+        ]
+
     def void(self, event: Event, at_us: int) -> None:
         event.voided = True
+        for units in self.granted:
+            units.burned_by = [None if by == event.event_id else by for by in units.burned_by]
         self.events.append(None)
         self.last_us = max(self.last_us, at_us)
         self.keys = {key: kept for key, kept in self.keys.items() if kept[0] != event.event_id}
@@ -190,6 +222,34 @@ class Settling(RuleBasedStateMachine):
         grant.epoch += 1
         self.apply(name)
 
+    @rule(
+        name=st.sampled_from(GRANTS),
+        amount=st.integers(0, 6),
+        priority=st.integers(0, 2),
+        days=st.tuples(st.integers(-1, 1), st.integers(1, 3)),
+    )
+    def grant_units(self, name: str, amount: int, priority: int, days: tuple[int, int]) -> None:
+        granted = self.model[name].granted
+        first = (self.now_us - START_US) // DAY_US + days[0]
+        units = Units(
+            f"ugr_{len(granted):03}",
+            priority,
+            range(first, first + days[1]),
+            len(granted),
+            [None] * amount,
+        )
+        granted.append(units)
+        applied = granted_units(
+            units.name,
+            amount,
+            START_US + units.days.start * DAY_US,
+            START_US + units.days.stop * DAY_US,
+            priority=priority,
+            granted_at_us=units.order,
+        )
+        with self.installation.usage_transaction() as connection:
+            apply_unit_grants(connection, self.grant_id(name), [applied])
+
     @invariant()
     def the_store_says_what_the_model_says(self) -> None:
         with self.installation.usage.connect() as connection:
@@ -198,6 +258,15 @@ class Settling(RuleBasedStateMachine):
                 for row in connection.execute(sa.select(usage_window).where(mine)):
                     day = (row.starts_at_us - START_US) // DAY_US
                     assert row.used_units == grant.used(None if row.kind == "contract" else day)
+                burned = connection.execute(
+                    sa.select(unit_grant.c.unit_grant_id, unit_grant.c.burned_units).where(
+                        unit_grant.c.grant_id == self.grant_id(name)
+                    )
+                ).all()
+                assert dict(burned) == {
+                    units.name: sum(by is not None for by in units.burned_by)
+                    for units in grant.granted
+                }
                 mine = usage_event.c.grant_id == self.grant_id(name)
                 numbers = connection.execute(
                     sa.select(usage_event.c.number).where(mine).order_by(usage_event.c.number)
