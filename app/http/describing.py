@@ -150,13 +150,21 @@ def _described(one: Operation, shapes: Shapes, *, has_etag: bool) -> dict[str, A
         "summary": _summary(one.text),
         "description": f"{_paragraphs(one.text)}\n\n{_who_may(scopes)}".strip(),
         "operationId": operation_id(one.method, one.path),
-        "parameters": one.parameters + ([dict(IDEMPOTENCY_KEY)] if _takes_key(one) else []),
+        "parameters": [*one.parameters, *_headers_asked(one)],
         "responses": _responses(one, shapes, has_etag=has_etag),
         "security": security_of(scopes),
     }
     if body := _request_body(one, shapes):
         described["requestBody"] = body
     return described
+
+
+def _headers_asked(one: Operation) -> Iterator[dict[str, Any]]:
+    for name, meaning in one.told.asks.items():
+        header = {"name": name, "in": "header", "required": False, "description": meaning}
+        yield {**header, "schema": {"type": "string"}}
+    if _takes_key(one):
+        yield dict(IDEMPOTENCY_KEY)
 
 
 def operation_id(method: str, path: str) -> str:

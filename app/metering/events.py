@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.audit.merkle import Hash, leaf_hash
 from app.kernel.canonical import canonical
 from app.kernel.clock import from_epoch_us, rfc3339
-from app.metering.tables import grant_state, grant_terms, usage_event
+from app.metering.tables import grant_state, grant_terms, usage_event, usage_report
 
 EventDocument = dict[str, Any]
 
@@ -23,6 +23,10 @@ EVENTS: sa.Select[Any] = (
         grant_state.c.provider_id,
         grant_terms.c.plan_id,
         grant_terms.c.terms_sha256,
+        usage_report.c.source,
+        usage_report.c.source_id,
+        usage_report.c.occurred_at_us,
+        usage_report.c.corrects,
     )
     .join(grant_state, grant_state.c.grant_id == usage_event.c.grant_id)
     .join(
@@ -32,13 +36,23 @@ EVENTS: sa.Select[Any] = (
             grant_terms.c.epoch == usage_event.c.epoch,
         ),
     )
+    .outerjoin(
+        usage_report,
+        sa.and_(
+            usage_report.c.grant_id == usage_event.c.grant_id,
+            usage_report.c.number == usage_event.c.number,
+        ),
+    )
 )
-"""Every event with whose it is and under which terms."""
+"""Every event with whose it is and under which terms, and which report it came from, if any."""
 
 
 def event_document(row: sa.Row[Any]) -> EventDocument:
-    """A row of `EVENTS` as the document that segments are made of."""
-    return {
+    """A row of `EVENTS` as the document that segments are made of.
+
+    What a provider reported has a member `reported` besides; a call has none.
+    """
+    document = {
         "event_id": row.event_id,
         "grant_id": row.grant_id,
         "number": row.number,
@@ -59,6 +73,14 @@ def event_document(row: sa.Row[Any]) -> EventDocument:
         "plan_id": row.plan_id,
         "terms_sha256": row.terms_sha256,
     }
+    if row.source is not None:
+        document["reported"] = {
+            "source": row.source,
+            "id": row.source_id,
+            "occurred_at": rfc3339(from_epoch_us(row.occurred_at_us)),
+            "corrects": row.corrects,
+        }
+    return document
 
 
 def events_between(

@@ -25,6 +25,7 @@ from app.kernel.refusals import RowNotFound
 from app.metering.queries import access_event, list_events
 from app.metering.quotas import quota_use
 from app.metering.receipts import export_event_receipt
+from app.metering.reporting_routes import post_reports
 from app.metering.schemas import (
     UsageEventView,
     UsageView,
@@ -161,4 +162,4 @@ def get_receipt(
     return Response(content, media_type="application/json")
 
 
-ROUTERS = (get_usage, get_windows, get_events, get_event, get_receipt)
+ROUTERS = (get_usage, get_windows, get_events, get_event, get_receipt, post_reports)

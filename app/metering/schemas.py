@@ -131,6 +131,7 @@ class UsageEventView(View):
     provider_id: str
     plan_id: str
     terms_sha256: str
+    reported: ReportedView | None = None
 
 
 def usage_view(
