@@ -128,7 +128,7 @@ def compiled_terms(document: Mapping[str, Any]) -> dict[str, Any]:
         "purposes_allowed": list(licence.purposes),
         "channels_allowed": [name for name in (document["channel"],) if name in licence.channels],
         "columns": None if licence.columns is None else list(licence.columns),
-        "row_filter": None,
+        "row_filter": licence.rows,
         "meter": plan.meter.value,
         "billable_statuses": None if statuses is None else list(statuses),
         "windows": _windows(plan, licence),

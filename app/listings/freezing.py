@@ -45,7 +45,9 @@ def candidate_of(session: Session, listing: Listing) -> Candidate:
         if licence is None
         else licence_from_odrl(licence, listing.id, listing.provider_id),
         plans=[plan_from_document(row.document) for row in offered_plans(session, listing.id)],
-        columns=None if file is None else [column["name"] for column in file.columns],
+        columns=None
+        if file is None
+        else {column["name"]: column["type"] for column in file.columns},
         has_upstream=upstream_of(session, listing.id) is not None,
         today=local_day(now(session)),
     )

@@ -24,6 +24,7 @@ from app.listings.errors import LicenceMalformed, LicenceRefused
 
 MAX_DAYS = 36_500
 MAX_VALUES = 1000
+MAX_CONDITION_CHARS = 2000
 
 
 class Action(StrEnum):
@@ -87,6 +88,11 @@ class Operator(StrEnum):
 Value = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\n\t]+(?!\n)$")]
 
 
+Condition = Annotated[
+    str, Meta(min_length=1, max_length=MAX_CONDITION_CHARS, pattern=r"^[^\n\t]+(?!\n)$")
+]
+
+
 class LegalConstraint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A constraint that is written into the terms but that no machine here checks."""
 
@@ -100,7 +106,8 @@ class Licence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `count`: calls, rows or bytes in the plan's meter over the whole contract. `starts_on` and
     `ends_on`: first and last day, Asia/Shanghai. `days`: the longest contract. `recipients`:
-    the only organisations that may buy. `columns`: the only columns that are shown.
+    the only organisations that may buy. `columns`: the only columns that are shown. `rows`: a
+    condition over any columns (`conditions`) that the only rows shown meet; the gates read it.
     """
 
     actions: tuple[Action, ...]
@@ -114,6 +121,7 @@ class Licence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     channels: tuple[Delivery, ...] | None = None
     recipients: tuple[Value, ...] | None = None
     columns: tuple[Value, ...] | None = None
+    rows: Condition | None = None
     clauses: tuple[LegalConstraint, ...] = ()
 
     def __post_init__(self) -> None:
@@ -137,6 +145,7 @@ class EnforcedTerms:
     channels: tuple[str, ...]
     recipients: frozenset[str] | None
     columns: tuple[str, ...] | None
+    rows: str | None
 
 
 def licence_from_terms(document: Mapping[str, Any]) -> Licence:
@@ -168,6 +177,7 @@ def enforceable(licence: Licence) -> EnforcedTerms:
         channels=tuple(channel.value for channel in licence.channels or tuple(Delivery)),
         recipients=None if licence.recipients is None else frozenset(licence.recipients),
         columns=licence.columns,
+        rows=licence.rows,
     )
 
 
@@ -181,6 +191,7 @@ def enforced_names(licence: Licence) -> list[str]:
         "deliveryChannel": licence.channels,
         "recipient": licence.recipients,
         "columns": licence.columns,
+        "rows": licence.rows,
     }
     return [name for name, value in present.items() if value is not None]
 

@@ -17,6 +17,7 @@ from app.listings.errors import LicenceRefused
 from app.listings.licences import Clause, LegalConstraint, Licence, Operator
 
 COLUMNS = "zhigu:columns"
+ROWS = "zhigu:rows"
 
 _DAYS = re.compile(r"P([0-9]{1,5})([DW])", re.ASCII)
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
@@ -46,6 +47,8 @@ def written_constraints(licence: Licence) -> list[dict[str, Any]]:
         add("recipient", "isAnyOf", list(licence.recipients))
     if licence.columns is not None:
         add(COLUMNS, "isAnyOf", list(licence.columns))
+    if licence.rows is not None:
+        add(ROWS, "eq", licence.rows)
     for clause in licence.clauses:
         add(clause.clause.value, clause.operator.value, _one_or_many(clause.values))
     return found
@@ -95,6 +98,12 @@ def _recipient(operator: str, values: list[str], path: str) -> Mapping[str, Any]
 def _columns(operator: str, values: list[str], path: str) -> Mapping[str, Any]:
     _check_operator(operator, ("eq", "isAnyOf"), path)
     return {"columns": _unique(values)}
+
+
+def _rows(operator: str, values: list[str], path: str) -> Mapping[str, Any]:
+    """The condition that rows meet, as text: what it says is read with the data (gates)."""
+    _check_operator(operator, ("eq",), path)
+    return {"rows": _only_one(values, path)}
 
 
 def _count(operator: str, values: list[str], path: str) -> Mapping[str, Any]:
@@ -189,4 +198,5 @@ _READERS: Mapping[str, Callable[[str, list[str], str], Mapping[str, Any]]] = {
     "deliveryChannel": _channel,
     "recipient": _recipient,
     COLUMNS: _columns,
+    ROWS: _rows,
 }

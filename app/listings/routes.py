@@ -194,7 +194,12 @@ def put_licence(
     session: NamedDependency[Session],
     if_match: IfMatch = None,
 ) -> Response[LicenceView]:
-    """Set the terms of use, as structured terms or as ODRL 2.2 in JSON-LD."""
+    """Set the terms of use, as structured terms or as ODRL 2.2 in JSON-LD.
+
+    Of hosted data, `columns` names the only columns that are shown, and `rows` says which rows are,
+    by a condition as in a query's `where`: `country in ('CN', 'DE') and year >= 2020`. It is read
+    with the data's own columns when the listing is submitted.
+    """
     listing = set_licence(session, listing_id, data, if_match)
     assert listing.licence is not None, "it has just been set"
     return Response(licence_view(listing, listing.licence), headers={"ETag": etag(listing.edit)})

@@ -8,6 +8,7 @@ from typing import Any
 from app.http.described_problems import problem_responses
 from app.http.describing import described_headers
 from app.http.documented import Problem
+from app.listings.conditions.errors import QueryRefused
 from app.metering.described import ANY_CALL, COUNTED, operation, parameter
 from app.metering.describing_files import FILES_PATHS
 from app.metering.hosted.errors import (
@@ -15,7 +16,6 @@ from app.metering.hosted.errors import (
     FileAway,
     HostedBusy,
     NotAcceptable,
-    QueryRefused,
     QueryTooSlow,
 )
 from app.metering.hosted.formats import Format

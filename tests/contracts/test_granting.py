@@ -56,7 +56,7 @@ def test_a_compiled_grant_says_all_that_was_signed(market: Market) -> None:
         rate={"per_second": 50, "burst": 100},
         billable_statuses=[200, 203, 206],
     )
-    goods = market.list_goods(plan=plan, count=40, columns=["Value"])
+    goods = market.list_goods(plan=plan, count=40, columns=["Value"], rows="Value > 1")
     contract = market.contract(goods)
     [grant] = contract["grants"]
     assert compiled(market, contract) == {
@@ -79,7 +79,7 @@ def test_a_compiled_grant_says_all_that_was_signed(market: Market) -> None:
         "purposes_allowed": ["RESEARCH", "INDUSTRY"],
         "channels_allowed": ["hosted"],
         "columns": ["Value"],
-        "row_filter": None,
+        "row_filter": "Value > 1",
         "meter": "call",
         "billable_statuses": [200, 203, 206],
         "windows": [
@@ -89,6 +89,7 @@ def test_a_compiled_grant_says_all_that_was_signed(market: Market) -> None:
         ],
         "rate": {"per_second": 50, "burst": 100},
         "file": {
+            "name": "gdp.csv",
             "path": "ef/gdp.parquet",
             "rows": 13_978,
             "sha256": "ef" * 32,

@@ -45,6 +45,7 @@ FULL = Licence(
     channels=(Delivery.HOSTED,),
     recipients=(BUYER,),
     columns=("name", "gdp"),
+    rows="year >= 2020 and name != 'secret'",
     clauses=(LegalConstraint(Clause.SPATIAL, Operator.IS_PART_OF, ("CN",)),),
 )
 OPEN = Licence(actions=(Action.USE,))
@@ -88,6 +89,11 @@ def test_a_licence_is_written_as_an_offer_that_other_dataspaces_read() -> None:
         {"leftOperand": "deliveryChannel", "operator": "isAnyOf", "rightOperand": ["hosted"]},
         {"leftOperand": "recipient", "operator": "isAnyOf", "rightOperand": [BUYER]},
         {"leftOperand": "zhigu:columns", "operator": "isAnyOf", "rightOperand": ["name", "gdp"]},
+        {
+            "leftOperand": "zhigu:rows",
+            "operator": "eq",
+            "rightOperand": "year >= 2020 and name != 'secret'",
+        },
         {"leftOperand": "spatial", "operator": "isPartOf", "rightOperand": "CN"},
     ]
     assert policy["prohibition"] == [{"action": "sell"}, {"action": "distribute"}]
@@ -115,6 +121,7 @@ LICENCES = st.builds(
     channels=st.none() | st.lists(st.sampled_from(Delivery), unique=True, min_size=1).map(tuple),
     columns=st.none()
     | st.lists(st.from_regex(r"[a-z列]{1,9}", fullmatch=True), unique=True, min_size=1).map(tuple),
+    rows=st.none() | st.from_regex(r"[a-z列][^\n\t]{0,2}", fullmatch=True),
     clauses=st.lists(
         st.builds(
             LegalConstraint,
@@ -169,6 +176,7 @@ SPELLINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         constrained("urn:zhigu:odrl:columns", "eq", "gdp"),
         {"columns": ("gdp",)},
     ),
+    (constrained("urn:zhigu:odrl:rows", "eq", "gdp > 1"), {"rows": "gdp > 1"}),
     (
         constrained("dateTime", "lteq", {"@value": "2026-12-31", "@type": "xsd:date"}),
         {"ends_on": date(2026, 12, 31)},
@@ -252,6 +260,10 @@ REFUSED: list[dict[str, Any]] = [
     constrained("dateTime", "eq", "2026-12-31"),
     constrained("absolutePosition", "lteq", "5"),
     constrained("zhigu:columns", "eq", "a\nb"),
+    constrained("zhigu:rows", "eq", "a\nb"),
+    constrained("zhigu:rows", "eq", "a" * 2001),
+    constrained("zhigu:rows", "neq", "a = 1"),
+    constrained("zhigu:rows", "eq", ["a = 1", "b = 1"]),
     constrained("spatial", "near", "CN"),
     constrained("spatial", "eq", "x" * 201),
 ]
@@ -317,6 +329,8 @@ def test_structured_terms_that_cannot_be_kept_are_refused(change: dict[str, Any]
         ({"starts_on": "soon"}, ".starts_on"),
         ({"purposes": ["FUN"]}, ".purposes"),
         ({"columns": ["a\n"]}, ".columns"),
+        ({"rows": ""}, ".rows"),
+        ({"rows": ["a = 1"]}, ".rows"),
         ({"clauses": [{"clause": "industry", "operator": "eq", "values": []}]}, ".clauses"),
         ({"colour": "red"}, ""),
     ],
@@ -334,7 +348,7 @@ def test_a_licence_without_constraints_allows_everything() -> None:
     assert set(terms.purposes) == {purpose.value for purpose in Purpose}
     assert set(terms.channels) == {channel.value for channel in Delivery}
     assert (terms.count, terms.starts_at, terms.ends_at, terms.days) == (None, None, None, None)
-    assert (terms.recipients, terms.columns) == (None, None)
+    assert (terms.recipients, terms.columns, terms.rows) == (None, None, None)
 
 
 def test_days_become_half_open_moments_in_shanghai() -> None:
@@ -348,7 +362,7 @@ def test_days_become_half_open_moments_in_shanghai() -> None:
     assert kept.ends_at - kept.starts_at == timedelta(days=1)
 
 
-def test_purpose_count_channel_recipient_and_columns_are_kept_as_stated() -> None:
+def test_purpose_count_channel_recipient_columns_and_rows_are_kept_as_stated() -> None:
     terms = enforceable(FULL)
     assert terms.purposes == ("RESEARCH", "INDUSTRY")
     assert terms.count == 1000
@@ -356,6 +370,7 @@ def test_purpose_count_channel_recipient_and_columns_are_kept_as_stated() -> Non
     assert terms.channels == ("hosted",)
     assert terms.recipients == {BUYER}
     assert terms.columns == ("name", "gdp")
+    assert terms.rows == "year >= 2020 and name != 'secret'"
 
 
 def test_the_terms_say_plainly_which_clauses_are_for_courts_only() -> None:
@@ -367,6 +382,7 @@ def test_the_terms_say_plainly_which_clauses_are_for_courts_only() -> None:
         "deliveryChannel",
         "recipient",
         "columns",
+        "rows",
     ]
     assert legal_only_names(FULL) == [
         "permission:derive",

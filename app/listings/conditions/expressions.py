@@ -20,10 +20,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.metering.hosted.columns import ORDERED, Column, Kind
-from app.metering.hosted.errors import QueryRefused
-from app.metering.hosted.tokens import Token, TokenKind, tokens_of
-from app.metering.hosted.values import PATTERN_MAX_LENGTH, Value, ValueMisfit, value_of
+from app.listings.conditions.columns import ORDERED, Column, Kind
+from app.listings.conditions.errors import QueryRefused
+from app.listings.conditions.tokens import Token, TokenKind, tokens_of
+from app.listings.conditions.values import PATTERN_MAX_LENGTH, Value, ValueMisfit, value_of
 
 DEPTH_MAX = 32
 SIGNS = {"=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from app.metering.hosted.errors import QueryRefused
+from app.listings.conditions.errors import QueryRefused
 
 TOKENS_MAX = 2_000
 

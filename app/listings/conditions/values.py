@@ -7,8 +7,8 @@ import re
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
-from app.metering.hosted.columns import NUMERIC, Column, Kind
-from app.metering.hosted.tokens import Token, TokenKind
+from app.listings.conditions.columns import NUMERIC, Column, Kind
+from app.listings.conditions.tokens import Token, TokenKind
 
 Value = bool | int | float | Decimal | str | date | time | datetime
 

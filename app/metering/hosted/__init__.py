@@ -1,10 +1,11 @@
 """Hosted: rows of a frozen version's file, selected, filtered, sorted and paged.
 
-Owns: the query grammar, the engine that runs it, the formats, the cache of answers.
-Does not own: who may ask (gateway), counting the call (tally), the files (listings).
+Owns: queries, the engine that runs them, the formats, the cache of answers, the files that are made
+for contracts. Does not own: who may ask (gateway), counting the call (tally), the frozen files and
+the grammar of conditions (listings).
 """
 
-from app.metering.hosted.errors import QueryRefused
+from app.listings.conditions.errors import QueryRefused
 from app.metering.hosted.query import HostedQuery, parse_query
 from app.metering.hosted.store import HostedAnswer, HostedGrant, HostedStore, hosted_grant_of
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from app.metering.hosted.errors import QueryRefused
+from app.listings.conditions.errors import QueryRefused
 
 CURSOR_MAX_LENGTH = 4_000
 ROW_MAX = 2**62

@@ -1,7 +1,7 @@
 """How hosted rows and files say no.
 
 Malformed
-└── QueryRefused      the query cannot be read                     400
+└── QueryRefused      the query cannot be read (listings/conditions)   400
 Refusal
 ├── NotAcceptable     no format that Accept names is offered       406
 ├── FileChanged       If-Match names other bytes than the file's   412
@@ -16,19 +16,7 @@ Outage
 
 from __future__ import annotations
 
-from app.kernel.refusals import Malformed, Outage, Refusal, RuleBroken
-
-
-class QueryRefused(Malformed):
-    """The query cannot be read: which parameter, and at which character of its decoded value."""
-
-    slug = "query-refused"
-    title = "Query not understood"
-
-    def __init__(self, detail: str, parameter: str, position: int = 0) -> None:
-        super().__init__(detail, parameter=parameter, position=position)
-        self.parameter = parameter
-        self.position = position
+from app.kernel.refusals import Outage, Refusal, RuleBroken
 
 
 class NotAcceptable(Refusal):

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from app.metering.hosted.columns import NUMERIC, Column, Kind
+from app.listings.conditions.columns import NUMERIC, Column, Kind
 from app.metering.hosted.errors import NotAcceptable
 
 Row = Sequence[Any]

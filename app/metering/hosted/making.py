@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.metering.hosted.columns import NUMERIC, Column, Kind
+from app.listings.conditions.columns import NUMERIC, Column, Kind
+from app.listings.conditions.expressions import Expression
 from app.metering.hosted.errors import AnswerTooLarge, FileAway
-from app.metering.hosted.expressions import Expression
 from app.metering.hosted.formats import Format, csv_header
 from app.metering.hosted.sql import (
     Statement,

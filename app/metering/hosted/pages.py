@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.listings.conditions.errors import QueryRefused
+from app.listings.conditions.expressions import Expression
 from app.metering.hosted.cursors import Place, write_cursor
-from app.metering.hosted.errors import AnswerTooLarge, FileAway, QueryRefused
-from app.metering.hosted.expressions import Expression
+from app.metering.hosted.errors import AnswerTooLarge, FileAway
 from app.metering.hosted.formats import Format, csv_header, csv_rows, json_page, json_rows
 from app.metering.hosted.query import HostedQuery
 from app.metering.hosted.sql import Statement, literal, page_statement, quoted

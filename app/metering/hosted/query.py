@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
-from app.metering.hosted.columns import ORDERED, Column
+from app.listings.conditions.columns import ORDERED, Column
+from app.listings.conditions.errors import QueryRefused
+from app.listings.conditions.expressions import Expression, parse_expression
 from app.metering.hosted.cursors import Place, read_cursor
-from app.metering.hosted.errors import QueryRefused
-from app.metering.hosted.expressions import Expression, parse_expression
 
 QUERY_MAX_BYTES = 8_000
 LIMIT_DEFAULT = 100

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.metering.hosted.columns import Column, Kind
-from app.metering.hosted.cursors import Place
-from app.metering.hosted.expressions import (
+from app.listings.conditions.columns import Column, Kind
+from app.listings.conditions.expressions import (
     Absence,
     Comparison,
     Containment,
@@ -19,6 +18,7 @@ from app.metering.hosted.expressions import (
     Negation,
     Some,
 )
+from app.metering.hosted.cursors import Place
 from app.metering.hosted.query import HostedQuery, OrderKey
 
 ROW = "t.file_row_number"

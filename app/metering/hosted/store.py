@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from app.listings.conditions.columns import Column, columns_of
+from app.listings.conditions.expressions import Expression, parse_expression
 from app.metering.grants import CompiledGrant
 from app.metering.hosted.cache import BoundedCache
-from app.metering.hosted.columns import Column, columns_of
 from app.metering.hosted.engine import QueryEngine
 from app.metering.hosted.errors import FileAway
-from app.metering.hosted.expressions import Expression, parse_expression
 from app.metering.hosted.formats import Format, choose_format
 from app.metering.hosted.pages import Page, parquet_page, text_page
 from app.metering.hosted.query import HostedQuery, link_to_next, parse_query

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.metering.hosted.columns import column_of
+from app.listings.conditions.columns import column_of
 from app.metering.hosted.errors import NotAcceptable
 from app.metering.hosted.formats import (
     Format,

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.metering.hosted.columns import Column, Kind, column_of
-from app.metering.hosted.cursors import Place, write_cursor
-from app.metering.hosted.errors import QueryRefused
-from app.metering.hosted.expressions import (
+from app.listings.conditions.columns import Column, Kind, column_of
+from app.listings.conditions.errors import QueryRefused
+from app.listings.conditions.expressions import (
     Absence,
     Comparison,
     Every,
@@ -23,6 +22,7 @@ from app.metering.hosted.expressions import (
     Some,
     parse_expression,
 )
+from app.metering.hosted.cursors import Place, write_cursor
 from app.metering.hosted.query import HostedQuery, OrderKey, link_to_next, parse_query
 
 N = column_of("n", "BIGINT")
