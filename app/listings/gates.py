@@ -227,18 +227,6 @@ def _licence(candidate: Candidate) -> Iterator[_No]:
         yield _No("licence", f"The licence names columns that are not there: {names}.", "contract")
 
 
-def _data(candidate: Candidate) -> Iterator[_No]:
-    if candidate.delivery is Delivery.REPORTED:
-        yield _No("delivery", "Delivery outside the platform is not open yet.")
-    if candidate.delivery is Delivery.UPSTREAM and not candidate.has_upstream:
-        yield _No("upstream", "There is no upstream to call.")
-    if candidate.delivery not in TABULAR:
-        return
-    if candidate.columns is None:
-        for gate in ("schema", "row_count", "size_bytes", "sample_ref"):
-            yield _No(gate, f"The field {gate} is read off the data: upload a file.")
-        return
-    described = {field.name for field in candidate.metadata.schema or ()}
 def _licensed_part(candidate: Candidate) -> Iterator[_No]:
     """Columns and rows are kept apart only of data that lie here, and rows by what can be read."""
     licence = candidate.licence
@@ -256,6 +244,18 @@ def _licensed_part(candidate: Candidate) -> Iterator[_No]:
             yield _No("licence", reason, "contract")
 
 
+def _data(candidate: Candidate) -> Iterator[_No]:
+    if candidate.delivery is Delivery.REPORTED:
+        yield _No("delivery", "Delivery outside the platform is not open yet.")
+    if candidate.delivery is Delivery.UPSTREAM and not candidate.has_upstream:
+        yield _No("upstream", "There is no upstream to call.")
+    if candidate.delivery not in TABULAR:
+        return
+    if candidate.columns is None:
+        for gate in ("schema", "row_count", "size_bytes", "sample_ref"):
+            yield _No(gate, f"The field {gate} is read off the data: upload a file.")
+        return
+    described = {field.name for field in candidate.metadata.schema or ()}
     if unknown := described - set(candidate.columns):
         names = ", ".join(sorted(unknown))
         yield _No("schema", f"The file has no such columns: {names}.")
@@ -293,5 +293,5 @@ _GATES: tuple[Callable[[Candidate], Iterator[_No]], ...] = (
     _data,
     _prices,
     _licence,
-)
     _licensed_part,
+)
