@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.metering.checking_reports import report_problems
 from app.metering.grants import compiled_from, frame_at
 from app.metering.segments import segment_root
 from app.metering.tables import (
@@ -27,11 +28,12 @@ _TERMS_OF_EVENT = sa.and_(
 
 
 def problems(connection: sa.Connection) -> Iterator[str]:
-    """What is wrong with counters, numbers, segments and periods; nothing when all hold.
+    """What is wrong with counters, numbers, reports, segments and periods; nothing when all hold.
 
     `connection` is a reading `usage_transaction`: it sees a busy store at one moment.
     """
     yield from _orphans(connection)
+    yield from report_problems(connection)
     grants = sa.select(grant_state).order_by(grant_state.c.grant_id)
     for grant in connection.execute(grants.execution_options(yield_per=BATCH)):
         yield from _counter_problems(connection, grant.grant_id)
