@@ -30,10 +30,19 @@ from app.listings.conditions.expressions import parse_expression
 from app.listings.legal_rules import basis
 from app.listings.licences import Licence
 from app.listings.metadata import Metadata
-from app.listings.plans import Plan
+from app.listings.plans import Meter, Plan
 from app.listings.prices import can_cost
 
 TABULAR = frozenset({Delivery.HOSTED, Delivery.FILE})
+_COUNTED_HERE = frozenset({Meter.CALL, Meter.ROW, Meter.BYTE})
+COUNTABLE: Mapping[Delivery, frozenset[Meter]] = {
+    Delivery.HOSTED: _COUNTED_HERE,
+    Delivery.FILE: _COUNTED_HERE,
+    # What a row or an item is in somebody else's answer, nobody here can tell.
+    Delivery.UPSTREAM: frozenset({Meter.CALL, Meter.BYTE}),
+    Delivery.REPORTED: frozenset(Meter),
+}
+"""What can be counted of each delivery: only that can be sold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +212,9 @@ def _prices(candidate: Candidate) -> Iterator[_No]:
         yield _No("pricing", "There is no plan.", "price")
     if is_open(candidate.metadata) and any(can_cost(plan) for plan in candidate.plans):
         yield _No("pricing", "Open government data is free of charge.", "price")
+    for plan in candidate.plans:
+        if plan.meter not in COUNTABLE[candidate.delivery]:
+            yield _No("pricing", f"{plan.name}: the delivery does not count by the {plan.meter}.")
 
 
 def _licence(candidate: Candidate) -> Iterator[_No]:

@@ -13,7 +13,7 @@ from app.kernel.ids import new_id
 from app.kernel.money import EXACT
 from app.listings.cataloguing import show_in_catalogue
 from app.listings.errors import ListingStepRefused, OpenDataIsFree, PlanRefused
-from app.listings.gates import is_open
+from app.listings.gates import COUNTABLE, is_open
 from app.listings.metadata import metadata_from, stated_of
 from app.listings.models import Listing, ListingVersion, PlanRow
 from app.listings.plans import Plan, plan_document
@@ -27,11 +27,18 @@ OFFERED_MAX = 50
 def add_plan(session: Session, listing_id: str, plan: Plan) -> PlanRow:
     """Offer a plan; one of the same name is replaced for new contracts, not for signed ones.
 
-    Refuses with `OpenDataIsFree` a price on open government data.
+    Refuses with `OpenDataIsFree` a price on open government data, and with `PlanRefused` a meter
+    that the listing's delivery does not count.
     """
     listing = own_listing(session, listing_id)
     if not NEXT[listing.state]:
         raise ListingStepRefused("The listing is over.", state=listing.state.value)
+    if plan.meter not in COUNTABLE[listing.delivery]:
+        raise PlanRefused(
+            "The listing's delivery does not count by this meter.",
+            rule="meter",
+            meters=sorted(COUNTABLE[listing.delivery]),
+        )
     if can_cost(plan) and _is_open(session, listing):
         raise OpenDataIsFree("Open government data is free of charge.")
     moment = now(session)

@@ -12,11 +12,11 @@ import pytest
 from app.listings.charges import Amount as ChargedAmount
 from app.listings.charges import Fixed, Free, PerUnit, UnitPrice
 from app.listings.codes import Delivery
-from app.listings.gates import Candidate, failures
+from app.listings.gates import COUNTABLE, Candidate, failures
 from app.listings.legal_rules import LEGAL_RULES, LegalRule, basis
 from app.listings.licences import Licence, licence_from_terms
 from app.listings.metadata import metadata_from
-from app.listings.plans import Plan
+from app.listings.plans import Meter, Plan
 from tests.listings.examples import (
     EVIDENCE,
     REQUIRED,
@@ -254,3 +254,16 @@ def test_the_basis_is_the_newest_rule_in_force_on_the_day() -> None:
 def test_every_rule_has_one_row_in_force_today() -> None:
     codes = {rule.code for rule in LEGAL_RULES}
     assert all(basis(code, TODAY) for code in codes)
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+@pytest.mark.parametrize("meter", Meter)
+def test_what_nobody_here_can_count_is_not_sold(delivery: Delivery, meter: Meter) -> None:
+    plan = Plan(name="one", currency="CNY", meter=meter, charges=PLAN.charges)
+    asking = replace(candidate(), delivery=delivery, plans=[plan], has_upstream=True)
+    is_refused = any("does not count by" in failure.reason for failure in failures(asking))
+    assert is_refused == (meter not in COUNTABLE[delivery])
+
+
+def test_a_row_of_somebody_elses_answer_is_nothing_that_can_be_counted() -> None:
+    assert COUNTABLE[Delivery.UPSTREAM] == {Meter.CALL, Meter.BYTE}

@@ -184,3 +184,13 @@ def test_a_plan_whose_numbers_do_not_fit_is_refused_by_rule(shop: Shop) -> None:
     mixed = per_unit_plan(charges=[PER_UNIT, {**PER_UNIT, "unit_price": price("1", "USD")}])
     answer = shop.provider.post(f"{API}/{listing_id}/plans", json=mixed)
     assert refused(answer, 422, "plan-refused")["rule"] == "mixed-currencies"
+
+
+def test_a_plan_by_what_the_delivery_does_not_count_is_refused(shop: Shop) -> None:
+    listing_id = shop.draft(delivery="upstream")
+    path = f"{API}/{listing_id}/plans"
+    problem = refused(
+        shop.provider.post(path, json=per_unit_plan(meter="row")), 422, "plan-refused"
+    )
+    assert (problem["rule"], problem["meters"]) == ("meter", ["byte", "call"])
+    good(shop.provider.post(path, json=per_unit_plan(meter="byte")))
