@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check bench fix lock clean setup browser
+.PHONY: run test check bench faults fix lock clean setup browser
 
 run: setup
 	@$(BIN)/zhigu sandbox --port $(PORT)
@@ -24,6 +24,9 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
+
+faults: setup
+	ZHIGU_TEST_PG=$(PG) $(BIN)/python -m tests.faults $(ARGS)
 
 fix: setup
 	$(BIN)/ruff format app tests

@@ -1,0 +1,11 @@
+"""The faults that are played here: what is done, and by which number of the fault plan."""
+
+from __future__ import annotations
+
+DEEDS: dict[str, str] = {
+    "kill -9 of the gateway at a random point of its calls": "F-A1",
+    "kill -9 of the whole server": "F-A1",
+    "a statement of settling or taking back fails, each in turn": "F-A3",
+    "a statement of granting, sealing or closing fails, each in turn": "F-A3",
+}
+"""Every row of the table in `README.md`, in its order."""
