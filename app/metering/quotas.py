@@ -12,7 +12,13 @@ from app.metering.forecasting import Forecast, Pace, forecast, observed_from
 from app.metering.granting import load_grant
 from app.metering.grants import CompiledGrant, Counter, Quota, frame_at
 from app.metering.sums import units_since
-from app.metering.tables import grant_state, grant_terms, usage_event, usage_window
+from app.metering.tables import (
+    grant_state,
+    grant_terms,
+    unit_grant,
+    usage_event,
+    usage_window,
+)
 from app.metering.windows import WindowKind
 
 UNLIMITED = Quota("unlimited", WindowKind.CONTRACT)
@@ -45,21 +51,38 @@ class QuotaUse:
 def quota_use(connection: sa.Connection, grant_id: str, at_us: int) -> Iterator[QuotaUse]:
     """Each quota of the grant as it stands at `at_us`; a grant without any counts all the same.
 
+    What is left of unit grants is foretold to be used first, as if none of it expired.
     `connection` is a reading `usage_transaction`: counters and sums must be of one moment.
     """
     grant = load_grant(connection, grant_id)
     assert grant is not None, "a grant that was accessed is there"
     used = counters_used(connection, grant, at_us)
     usable = grant.live and grant.starts_at_us <= at_us < grant.ends_at_us
+    granted = granted_left(connection, grant, at_us)
     limited = any(quota.limit_units is not None for quota in grant.windows)
     pace = _pace(connection, grant, at_us) if usable and limited else None
     for quota in grant.windows or (UNLIMITED,):
         counter = next(one for one in used if one.key.kind == quota.window.value)
         found = None
         if pace is not None and quota.limit_units is not None:
-            left = quota.limit_units - used[counter]
+            # Granted units burn before a window's own: until they have, it stays as it is.
+            left = max(0, quota.limit_units - used[counter]) + granted
             found = forecast(left, counter.ends_at_us, at_us, pace)
         yield QuotaUse(quota, counter, used[counter], found)
+
+
+def granted_left(connection: sa.Connection, grant: CompiledGrant, at_us: int) -> int:
+    """The units of unit grants that calls may still burn at `at_us`."""
+    left = unit_grant.c.amount_units - unit_grant.c.burned_units
+    found = connection.execute(
+        sa.select(sa.func.coalesce(sa.func.sum(left), 0)).where(
+            unit_grant.c.grant_id == grant.grant_id,
+            unit_grant.c.meter == grant.meter,
+            unit_grant.c.starts_at_us <= at_us,
+            unit_grant.c.ends_at_us > at_us,
+        )
+    ).scalar_one()
+    return int(found)
 
 
 def counters_used(
@@ -97,13 +120,14 @@ def _counted(connection: sa.Connection, counter: Counter) -> int:
     ).scalar_one()
     if settled < key.starts_at_us:
         return 0
+    counted = usage_event.c.units - usage_event.c.granted_units
     void = usage_event.alias("void")
     taken_back = sa.exists().where(
         void.c.grant_id == usage_event.c.grant_id, void.c.voids == usage_event.c.number
     )
     return int(
         connection.execute(
-            sa.select(sa.func.coalesce(sa.func.sum(usage_event.c.units), 0)).where(
+            sa.select(sa.func.coalesce(sa.func.sum(counted), 0)).where(
                 usage_event.c.grant_id == key.grant_id,
                 usage_event.c.meter == key.meter,
                 usage_event.c.kind == "posted",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from app.audit.checkpointing import sequence
 from app.audit.log_keys import ensure_log_key
@@ -14,6 +15,7 @@ from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import SetClock, from_epoch_us
 from app.metering.segments import seal_due
+from app.metering.tables import unit_grant
 from tests.conftest import Api, Caller
 from tests.metering.calling import call_on
 from tests.metering.grant_documents import BUYER, PROVIDER, local_us, quota
@@ -21,6 +23,17 @@ from tests.metering.store import give, settle, take_back
 
 CONTRACT = "ctr_of_grt_one"
 OTHER = "ctr_of_grt_two"
+TOP_UP = {
+    "unit_grant_id": "ung_one",
+    "kind": "top_up",
+    "meter": "call",
+    "priority": 0,
+    "amount_units": 5,
+    "burned_units": 1,
+    "starts_at_us": local_us("2026-11-01 00:00:00"),
+    "ends_at_us": local_us("2026-12-01 00:00:00"),
+    "granted_at_us": 1,
+}
 
 
 @pytest.fixture
@@ -148,6 +161,9 @@ def test_windows_foretell_the_day_when_they_run_out(
     (used_up,) = windows(api)
     assert used_up["percent"] == 166
     assert used_up["forecast"]["outlook"] == "exhausted"
+    with installation.usage_transaction() as connection:
+        connection.execute(sa.insert(unit_grant).values(**TOP_UP, grant_id="grt_one"))
+    assert windows(api)[0]["forecast"]["exhausts_on"] == "2026-11-05", "4 units more, 2 a day"
     give(installation, epoch=4, live=False, windows=[quota("month", 100)])
     assert [window["forecast"] for window in windows(api)] == [None]
 
