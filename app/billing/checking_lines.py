@@ -106,6 +106,11 @@ def _events_missing(
         parts = units_between(usage, grant_id, row.first_number, row.last_number)
         if (units := sum(part.units for part in parts)) != row.units:
             yield f"B2: {name} was closed with {row.units} units, its events have {units}"
+        if (granted := sum(part.granted_units for part in parts)) != row.granted_units:
+            yield (
+                f"B2: {name} was closed with {row.granted_units} granted units, "
+                f"its events have {granted}"
+            )
     if (last := closed_to(usage, grant_id)) < reached:
         yield f"B2: {grant_id} is invoiced to {reached}, but closed to {last}"
 
@@ -139,7 +144,7 @@ def _is_rated(
     """
     wanted = [
         (line.charge, line.kind.value, line.units, line.amount.minor)
-        for line in charge_lines(prices.plan, row.rated_units, first=first)
+        for line in charge_lines(prices.plan, row.rated_units, row.granted_units, first=first)
     ]
     seen = [(line.charge, line.kind, line.units, line.amount_minor) for line in lines]
     usage_only = [entry for entry in wanted if entry[1] != LineKind.MINIMUM.value]

@@ -175,7 +175,7 @@ def _close_ranges(
     months = []
     for contract in billed:
         found = closed[contract.grant_id]
-        events = EventRange(found.first_number, found.last_number, found.units)
+        events = EventRange(found.first_number, found.last_number, found.units, found.granted_units)
         months.append(ContractMonth(contract, period, events, after_end))
     return months
 

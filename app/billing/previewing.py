@@ -16,7 +16,9 @@ from app.billing.invoices.months import BilledContract
 from app.billing.periods import Period, period_of
 from app.contracts.queries import access_contract
 from app.db.session import actor_of, now
+from app.kernel.clock import epoch_us
 from app.metering.sums import Grouping, UsageFilter, usage_sums
+from app.metering.unit_grants import granted_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,19 @@ def _months(session: Session, usage: sa.Connection, contract: OpenContract) -> I
     ).one()
     carried = int(found)  # a sum of 64-bit integers is numeric on PostgreSQL
     for period in contract.open_months(period_of(now(session))):
-        units, carried = carry_over(carried, _units(session, usage, billed, period))
+        used = _units(session, usage, billed, period)
+        granted = _granted(usage, billed, period)
+        units, carried = carry_over(carried, used - granted)
         first = period == billed.first_period
-        lines = charge_lines(billed.prices.plan, units, first=first)
+        lines = charge_lines(billed.prices.plan, units, granted, first=first)
         amounts = rated_amounts(billed.prices, lines)
         money = break_down(amounts, billed.prices.plan.money)
         yield OpenMonth(billed, period, units, lines, money)
+
+
+def _granted(usage: sa.Connection, contract: BilledContract, period: Period) -> int:
+    from_us, until_us = epoch_us(period.starts_at), epoch_us(period.ends_at)
+    return granted_between(usage, contract.grant_id, from_us, until_us)
 
 
 def _units(session: Session, usage: sa.Connection, contract: BilledContract, period: Period) -> int:

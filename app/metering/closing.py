@@ -22,22 +22,27 @@ LOCKED_AT_ONCE = 20
 class ClosedRange:
     """The events of one closed period by number; an empty one ends before it begins.
 
-    `units` are those posted less those voided in the range.
+    `units` are those posted less those voided in the range, but for `granted_units`, which burned
+    from unit grants and are rated zero.
     """
 
     first_number: int
     last_number: int
     units: int
+    granted_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PricedUnits:
-    """Units of a range that were settled under one plan and one meter."""
+    """Units of a range that were settled under one plan and one meter, and those beside them that
+    were granted; either may be negative: what a void takes back may lie in an earlier range.
+    """
 
     plan_id: str
     terms_sha256: str
     meter: str
     units: int
+    granted_units: int
     calls: int
 
 
@@ -64,33 +69,28 @@ def close_ranges(
         # What a range holds never changes any more: it is added up without the lock.
         with installation.usage_transaction(writes=False) as connection:
             for grant_id, (first, last) in ranges.items():
-                units = units_in(connection, grant_id, first, last)
-                closed[grant_id] = ClosedRange(first, last, units)
+                parts = units_between(connection, grant_id, first, last)
+                units = sum(part.units for part in parts)
+                granted = sum(part.granted_units for part in parts)
+                closed[grant_id] = ClosedRange(first, last, units, granted)
     return closed
-
-
-def units_in(connection: sa.Connection, grant_id: str, first: int, last: int) -> int:
-    """Units posted less units voided among the events `first` to `last`.
-
-    May be negative: what a void takes back may lie in an earlier range.
-    """
-    return sum(part.units for part in units_between(connection, grant_id, first, last))
 
 
 def units_between(
     connection: sa.Connection, grant_id: str, first: int, last: int
 ) -> Sequence[PricedUnits]:
-    """The same by the plan and terms that each event was settled under."""
-    signed = sa.case(
-        (usage_event.c.kind == "void", -usage_event.c.units), else_=usage_event.c.units
-    )
-    calls = sa.case((usage_event.c.kind == "void", -1), else_=1)
+    """Units posted less units voided among the events `first` to `last`, by the plan and terms that
+    each event was settled under.
+    """
+    sign = sa.case((usage_event.c.kind == "void", -1), else_=1)
+    granted = usage_event.c.granted_units
     terms = (grant_terms.c.plan_id, grant_terms.c.terms_sha256, usage_event.c.meter)
     rows = connection.execute(
         sa.select(
             *terms,
-            sa.cast(sa.func.sum(signed), sa.BigInteger),
-            sa.cast(sa.func.sum(calls), sa.BigInteger),
+            sa.cast(sa.func.sum(sign * (usage_event.c.units - granted)), sa.BigInteger),
+            sa.cast(sa.func.sum(sign * granted), sa.BigInteger),
+            sa.cast(sa.func.sum(sign), sa.BigInteger),
         )
         .join(
             grant_terms,

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.db.engine import is_sqlite
 from app.metering.grants import Meter
-from app.metering.tables import grant_state, unit_grant
+from app.metering.tables import grant_state, unit_grant, usage_event
 
 UnitKind = Literal["trial", "top_up", "goodwill", "carry_over"]
 
@@ -59,6 +59,24 @@ def apply_unit_grants(
         .values([{"grant_id": grant_id, **msgspec.structs.asdict(one)} for one in fresh])
         .on_conflict_do_nothing()
     )
+
+
+def granted_between(connection: sa.Connection, grant_id: str, from_us: int, until_us: int) -> int:
+    """The units of calls settled in a half-open stretch of time that burned from unit grants, less
+    those that were given back in it.
+    """
+    has_any = sa.exists().where(unit_grant.c.grant_id == grant_id)
+    granted = usage_event.c.granted_units
+    signed = sa.case((usage_event.c.kind == "void", -granted), else_=granted)
+    found = connection.execute(
+        sa.select(sa.func.coalesce(sa.func.sum(signed), 0)).where(
+            has_any,
+            usage_event.c.grant_id == grant_id,
+            usage_event.c.settled_at_us >= from_us,
+            usage_event.c.settled_at_us < until_us,
+        )
+    ).scalar_one()
+    return int(found)
 
 
 def burned_units(connection: sa.Connection, unit_grant_ids: Iterable[str]) -> dict[str, int]:

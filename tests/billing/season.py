@@ -18,10 +18,12 @@ from app.kernel.clock import SHANGHAI, SetClock, epoch_us
 from app.kernel.ids import new_id
 from app.metering.calls import Settled
 from app.metering.granting import load_grant
+from app.metering.unit_grants import apply_unit_grants
 from tests.conftest import Api, Caller
 from tests.contracts.market import Market, Trader
 from tests.listings.examples import per_unit_plan, price
 from tests.metering.calling import call_on
+from tests.metering.grant_documents import granted_units
 from tests.metering.store import settle, take_back
 
 ONE_YUAN = {"model": "per_unit", "unit_price": price("1.00")}
@@ -65,6 +67,16 @@ class Season:
         assert grant is not None
         at_us = epoch_us(local(at))
         return settle(self.installation, *(call_on(grant, at_us) for _ in range(calls)))
+
+    def grant_units(self, deal: Deal, amount: int) -> None:
+        """Units for the whole winter, behind the contracts' back."""
+        life = epoch_us(local("2026-11-01")), epoch_us(local("2027-03-01"))
+        with self.installation.usage_transaction() as connection:
+            apply_unit_grants(
+                connection,
+                deal.grant_id,
+                [granted_units(f"ugr_{deal.grant_id[4:]}", amount, *life)],
+            )
 
     def give_back(self, deal: Deal, event: Settled, at: str) -> None:
         take_back(self.installation, event.event_id, epoch_us(local(at)), deal.grant_id)

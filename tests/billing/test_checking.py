@@ -114,6 +114,14 @@ def test_a_broken_row_of_money_is_named(sold: Till, statement: str, wanted: str)
             "units on no line",
         ),
         (
+            "UPDATE invoiced_range SET granted_units = granted_units + 1",
+            "granted units, its events have",
+        ),
+        (
+            "UPDATE invoiced_range SET granted_units = granted_units + 1",
+            "is not priced as was signed",
+        ),
+        (
             "UPDATE invoiced_range SET first_number = 2 WHERE first_number = 1",
             "begins at 2, not at 1",
         ),

@@ -57,6 +57,55 @@ def test_a_preview_counts_only_what_is_on_no_invoice_month_by_month(season: Seas
     assert (done["months"], done["gross"]["amount_minor"]) == ([], 0)
 
 
+def test_granted_units_are_shown_and_cost_nothing(season: Season) -> None:
+    deal = season.sign(INCLUDED)
+    season.grant_units(deal, 20)
+    season.use(deal, "2026-11-03 09:00:00", 35)
+    season.set_clock("2026-11-30 23:59:59")
+    seen = preview(season, deal).json()
+    (month,) = seen["months"]
+    assert (month["units"], seen["net"]["amount_minor"]) == (15, 5_00)
+    assert [
+        (line["kind"], line["units"], line["amount"]["amount_minor"]) for line in month["lines"]
+    ] == [
+        ("included", 10, 0),
+        ("usage", 5, 5_00),
+        ("granted", 20, 0),
+    ]
+    season.set_clock("2026-12-01 00:00:00")
+    season.close("2026-11")
+    (invoice,) = season.admin.get("/api/v1/invoices").json()["items"]
+    assert invoice["net"] == seen["net"]
+    assert season.lines() == [
+        ("included", 10, 1, 35, 0),
+        ("usage", 5, 1, 35, 5_00),
+        ("granted", 20, 1, 35, 0),
+    ]
+
+
+def test_a_month_of_granted_units_alone_is_invoiced_at_nothing(season: Season) -> None:
+    deal = season.sign()
+    season.grant_units(deal, 20)
+    event, *_ = season.use(deal, "2026-11-03 09:00:00", 3)
+    season.set_clock("2026-12-01 00:00:00")
+    season.close("2026-11")
+    season.give_back(deal, event, "2026-12-02 09:00:00")
+    season.use(deal, "2026-12-11 09:00:00", 19)
+    season.set_clock("2027-01-01 00:00:00")
+    seen = preview(season, deal).json()
+    assert [(month["units"], month["net"]["amount_minor"]) for month in seen["months"]] == [
+        (1, 1_00),
+        (0, 0),
+    ]
+    season.close("2026-12")
+    assert [net for _, _, net in season.invoices()] == [0, 1_00]
+    assert season.lines() == [
+        ("granted", 3, 1, 3, 0),
+        ("usage", 1, 4, 23, 1_00),
+        ("granted", 17, 4, 23, 0),
+    ]
+
+
 def test_what_was_given_back_is_taken_off(season: Season) -> None:
     deal = season.sign()
     event, *_ = season.use(deal, "2026-11-03 09:00:00", 5)

@@ -72,7 +72,8 @@ def _price(session: Session, month: ContractMonth) -> MonthLines:
         )
     ).one()
     units, _ = carry_over(int(carried), month.events.units)
-    lines = charge_lines(month.contract.prices.plan, units, first=month.is_first)
+    plan, granted = month.contract.prices.plan, month.events.granted_units
+    lines = charge_lines(plan, units, granted, first=month.is_first)
     if not month.owes_minimum:
         lines = [line for line in lines if line.kind is not LineKind.MINIMUM]
     return month, units, lines
@@ -155,6 +156,7 @@ def _range_row(
         last_number=month.events.last_number,
         units=month.events.units,
         rated_units=rated_units,
+        granted_units=month.events.granted_units,
         invoice_id=invoice_id,
         closed_at=now(session),
     )

@@ -14,15 +14,17 @@ from typing import Any
 
 from app.billing.fees import RatedAmount
 from app.kernel.money import Money
+from app.listings.charges import Cap, Fixed, Minimum
 from app.listings.plans import Plan
 from app.listings.prices import Line, rate_plan
 
 
 class LineKind(StrEnum):
-    """Whether a line counts paid units, units that come with the price, or none."""
+    """Whether a line counts paid units, units that come with the price or beside it, or none."""
 
     USAGE = "usage"
     INCLUDED = "included"
+    GRANTED = "granted"
     FREE = "free"
     FIXED = "fixed"
     MINIMUM = "minimum"
@@ -52,17 +54,19 @@ class ChargeLine:
     tiers: Sequence[dict[str, Any]]
 
 
-def charge_lines(plan: Plan, units: int, *, first: bool) -> Sequence[ChargeLine]:
+def charge_lines(
+    plan: Plan, units: int, granted_units: int = 0, *, first: bool
+) -> Sequence[ChargeLine]:
     """The lines of one month in which `units` were used; those of nothing are left out.
 
-    Every charge on use shows all units: those that are included or free stand on lines of zero.
+    Every charge on use shows all units: those that are included or free stand on lines of zero, and
+    those beside them that burned from unit grants on one line for all charges.
     """
-    return tuple(
-        line
-        for rated in rate_plan(plan, units, first=first)
-        for line in _split_included(rated)
-        if line.units or line.amount.minor
+    charged = (
+        line for rated in rate_plan(plan, units, first=first) for line in _split_included(rated)
     )
+    lines = (*charged, _granted_line(plan, granted_units))
+    return tuple(line for line in lines if line.units or line.amount.minor)
 
 
 def rated_amounts(prices: SignedPrices, lines: Sequence[ChargeLine]) -> Iterator[RatedAmount]:
@@ -85,6 +89,18 @@ def carry_over(carried: int, units: int) -> tuple[int, int]:
     """
     net = carried + units
     return max(0, net), min(0, net)
+
+
+def _granted_line(plan: Plan, granted_units: int) -> ChargeLine:
+    """What the first charge on use would have priced; less than nothing of it costs nothing too."""
+    on_use = (
+        place
+        for place, charge in enumerate(plan.charges)
+        if not isinstance(charge, Fixed | Minimum | Cap)
+    )
+    kind = LineKind.GRANTED
+    units, free = max(0, granted_units), Money(0, plan.money)
+    return ChargeLine(next(on_use, 0), kind.value, kind, units, free, ())
 
 
 def _split_included(rated: Line) -> Iterator[ChargeLine]:
@@ -116,6 +132,7 @@ def _kind(rated: Line) -> LineKind:
 _WORDS = {
     LineKind.USAGE: "使用费 use",
     LineKind.INCLUDED: "包含 included",
+    LineKind.GRANTED: "赠送 granted",
     LineKind.FREE: "免费 free",
     LineKind.FIXED: "一次性 once",
     LineKind.MINIMUM: "保底补足 minimum",

@@ -92,7 +92,8 @@ class Invoice(SQLModel, table=True):
 class InvoiceLine(SQLModel, table=True):
     """What one charge of one contract comes to, and the events that it counts.
 
-    `kind` says whether units were paid for, included, or none were counted (fixed, minimum, cap).
+    `kind` says whether units were paid for, included, granted, or none were counted (fixed,
+    minimum, cap).
     """
 
     __tablename__ = "invoice_line"
@@ -132,6 +133,7 @@ class InvoicedRange(SQLModel, table=True):
 
     An empty range ends before it begins. `units` are what was settled less what was given back,
     maybe below zero; `rated_units` are those that were priced, the rest is carried to a next month.
+    `granted_units` beside them burned from unit grants: rated zero, and never carried.
     """
 
     __tablename__ = "invoiced_range"
@@ -156,6 +158,7 @@ class InvoicedRange(SQLModel, table=True):
     last_number: int = int_field()
     units: int = int_field()
     rated_units: int = int_field()
+    granted_units: int = int_field()
     invoice_id: str | None = ref_field("invoice.id", nullable=True)
     closed_at: datetime = moment_field()
 

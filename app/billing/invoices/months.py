@@ -14,12 +14,13 @@ from app.billing.periods import Period
 class EventRange:
     """The events of one grant in one month, by number; an empty range ends before it begins.
 
-    `units` are those settled less those given back.
+    `units` are those settled less those given back, but for `granted_units`, which are rated zero.
     """
 
     first_number: int
     last_number: int
     units: int
+    granted_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)
