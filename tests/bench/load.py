@@ -1,4 +1,4 @@
-"""Load by wrk, and medians of interleaved runs."""
+"""Load by wrk, and interleaved runs."""
 
 from __future__ import annotations
 
@@ -6,36 +6,17 @@ import re
 import shutil
 import statistics
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
+
+from tests.bench.report import Bar, Line, NotMeasured
 
 ROUNDS = 5
 SECONDS = 3
+P99_BAR = Bar(3.0, at_most=True)
 
-
-class LoadToolMissing(Exception):
-    """wrk is not installed; the text says how to get it."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """What several runs of one thing gave."""
-
-    median: float
-    low: float
-    high: float
-
-    def __format__(self, spec: str) -> str:
-        return f"{self.median:{spec}} ({self.low:{spec}}–{self.high:{spec}})"
-
-    def __str__(self) -> str:
-        return f"{self:,.0f}"
-
-
-def spread(values: list[float]) -> Spread:
-    """The median, least and greatest of `values`."""
-    return Spread(statistics.median(values), min(values), max(values))
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,67 +28,88 @@ class Shot:
     errors: int
 
 
+@dataclass(frozen=True)
+class Aim:
+    """What wrk is pointed at."""
+
+    url: str
+    headers: Mapping[str, str]
+    connections: int
+
+
 def load_tool() -> str:
-    """Where wrk is; raises `LoadToolMissing`, which says how to get it."""
+    """Where wrk is; raises `NotMeasured`, which says how to get it."""
     found = shutil.which("wrk")
     if found is None:
-        raise LoadToolMissing("wrk is missing; on Debian: apt-get install wrk")
+        raise NotMeasured("wrk is missing; on Debian: apt-get install wrk")
     return found
 
 
-def shoot(url: str, headers: Mapping[str, str], connections: int) -> Shot:
-    """Load `url` (loopback only) for a few seconds and read what wrk says."""
+def shoot(aim: Aim) -> Shot:
+    """Load the URL (loopback only) for a few seconds and read what wrk says."""
     wrk = load_tool()
-    assert url.startswith("http://127.0.0.1:"), "load goes to loopback only"
-    options = [f"-H{name}: {value}" for name, value in headers.items()]
-    command = [wrk, "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", *options, url]
-    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert aim.url.startswith("http://127.0.0.1:"), "load goes to loopback only"
+    options = [f"-H{name}: {value}" for name, value in aim.headers.items()]
+    command = [wrk, "-t1", f"-c{aim.connections}", f"-d{SECONDS}s", "--latency", *options, aim.url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return read_shot(done.stdout)
+
+
+def read_shot(text: str) -> Shot:
+    """What wrk has printed; an answer that is not 2xx and a broken connection are errors."""
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", text)
-    wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     assert rate is not None
     assert p99 is not None
     scale = {"us": 1e-3, "ms": 1.0, "s": 1e3}[p99[2]]
-    return Shot(float(rate[1]), float(p99[1]) * scale, int(wrong[1]) if wrong else 0)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    broken = re.search(
+        r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text
+    )
+    errors = [*(refused.groups() if refused else ()), *(broken.groups() if broken else ())]
+    return Shot(float(rate[1]), float(p99[1]) * scale, sum(map(int, errors)))
 
 
-def interleaved(
-    shots: Mapping[str, Callable[[], Shot]], rounds: int = ROUNDS
-) -> dict[str, list[Shot]]:
-    """Take every shot in turn, `rounds` times, after one warm-up round that is not counted."""
-    found: dict[str, list[Shot]] = {name: [] for name in shots}
+def interleaved(takes: Mapping[str, Callable[[], T]], rounds: int = ROUNDS) -> dict[str, list[T]]:
+    """Take each in turn, `rounds` times, after one warm-up round that is not counted."""
+    found: dict[str, list[T]] = {name: [] for name in takes}
     for number in range(rounds + 1):
-        for name, take in shots.items():
-            shot = take()
+        for name, take in takes.items():
+            taken = take()
             if number:
-                found[name].append(shot)
+                found[name].append(taken)
     return found
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One line of the report: ours beside the peer, pair by pair."""
+def shoot_interleaved(aims: Mapping[str, Aim]) -> dict[str, list[Shot]]:
+    """Shots at each aim, interleaved."""
+    load_tool()
+    return interleaved({name: lambda aim=aim: shoot(aim) for name, aim in aims.items()})
 
-    name: str
-    ours: list[Shot]
-    peer: list[Shot]
-    bar: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """The line as JSON."""
-        ratios = spread(
-            [a.requests_per_s / b.requests_per_s for a, b in zip(self.ours, self.peer, strict=True)]
-        )
-        return {
-            "figure": self.name,
-            "ours": str(spread([shot.requests_per_s for shot in self.ours])),
-            "peer": str(spread([shot.requests_per_s for shot in self.peer])),
-            "ratio": round(ratios.median, 3),
-            "ratio_min": round(ratios.low, 3),
-            "ratio_max": round(ratios.high, 3),
-            "p99_ms": round(statistics.median(shot.p99_ms for shot in self.ours), 2),
-            "peer_p99_ms": round(statistics.median(shot.p99_ms for shot in self.peer), 2),
-            "errors": sum(shot.errors for shot in self.ours + self.peer),
-            "bar": self.bar,
-            "met": ratios.median >= self.bar,
-        }
+def throughput(figure: str, ours: Sequence[Shot], peer: Sequence[Shot], bar: Bar | None) -> Line:
+    """How many calls we answer beside the peer."""
+    return Line(
+        f"{figure}, req/s",
+        [shot.requests_per_s for shot in ours],
+        [shot.requests_per_s for shot in peer],
+        bar,
+        p99_ms=(_p99_ms(ours), _p99_ms(peer)),
+        errors=sum(shot.errors for shot in (*ours, *peer)),
+    )
+
+
+def slowest(figure: str, ours: Sequence[Shot], peer: Sequence[Shot]) -> Line:
+    """The 99th percentile of ours beside the peer's."""
+    return Line(
+        f"{figure}, p99 ms",
+        [shot.p99_ms for shot in ours],
+        [shot.p99_ms for shot in peer],
+        P99_BAR,
+        spec=".1f",
+        errors=sum(shot.errors for shot in (*ours, *peer)),
+    )
+
+
+def _p99_ms(shots: Sequence[Shot]) -> float:
+    return statistics.median(shot.p99_ms for shot in shots)

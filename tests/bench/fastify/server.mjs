@@ -1,0 +1,58 @@
+// The peer in Node: Fastify, a JWT checked by jose and remembered until it lapses, a quota kept by
+// rate-limiter-flexible in Redis, and the page that the metered call answers, ready made.
+//
+// It keeps no event, number or receipt of the call, and asks nothing of contract, purpose or
+// channel: that is in its favour.
+
+import { createPublicKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+import Fastify from 'fastify'
+import Redis from 'ioredis'
+import { jwtVerify } from 'jose'
+import { RateLimiterRedis } from 'rate-limiter-flexible'
+
+const { port, redisPort, issuer, jwk, page } = JSON.parse(readFileSync(process.env.BENCH_PEER))
+const key = createPublicKey({ key: jwk, format: 'jwk' })
+const body = Buffer.from(page)
+const points = 10 ** 12
+
+const limiter = new RateLimiterRedis({
+  storeClient: new Redis({ host: '127.0.0.1', port: redisPort, enableAutoPipelining: true }),
+  points,
+  duration: 30 * 86400,
+})
+const known = new Map()
+
+async function clientOf (header = '') {
+  const found = known.get(header)
+  if (found !== undefined && found.exp * 1000 > Date.now()) return found
+  const token = header.replace(/^Bearer /, '')
+  const { payload } = await jwtVerify(token, key, { issuer, algorithms: ['Ed25519', 'EdDSA'] })
+  if (!payload.scope.split(' ').includes('data:read')) throw new Error('not for data')
+  known.set(header, payload)
+  return payload
+}
+
+const app = Fastify()
+app.get('/data/:slug/rows', async (request, reply) => {
+  let client
+  try {
+    client = await clientOf(request.headers.authorization)
+  } catch {
+    return reply.code(401).send()
+  }
+  let left
+  try {
+    left = await limiter.consume(`${client.sub}:${request.params.slug}`, 1)
+  } catch (refused) {
+    return reply.code(refused instanceof Error ? 503 : 429).send()
+  }
+  return reply
+    .header('content-type', 'application/json')
+    .header('cache-control', 'no-store')
+    .header('ratelimit-policy', `"quota";q=${points};w=${30 * 86400}`)
+    .header('ratelimit', `"quota";r=${left.remainingPoints};t=${Math.ceil(left.msBeforeNext / 1000)}`)
+    .send(body)
+})
+await app.listen({ host: '127.0.0.1', port })
