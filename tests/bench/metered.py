@@ -11,7 +11,9 @@ from tests.bench.serving import Shop, bench_shop
 
 FEW, MANY = 32, 128
 BARS = {"embedded": Bar(0.70), "postgres": Bar(0.40)}
-SQL_BAR = Bar(3.5)
+# On SQLite one transaction per call costs a tenth of a millisecond and no round trip: design.md
+# sets this bar for PostgreSQL only.
+SQL_BARS = {"embedded": None, "postgres": Bar(3.5)}
 REDIS_BAR = Bar(1.5)
 
 
@@ -34,7 +36,7 @@ def metered_lines(engine: str) -> Iterator[Line]:
         yield throughput(name, ours, bare, BARS[engine])
         yield slowest(name, ours, bare)
     name = f"metered call, {engine}, {FEW} connections / one SQL transaction per call"
-    yield throughput(name, taken["metered"], taken["sql"], SQL_BAR)
+    yield throughput(name, taken["metered"], taken["sql"], SQL_BARS[engine])
 
 
 def redis_lines() -> Iterator[Line]:
