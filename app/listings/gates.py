@@ -257,8 +257,6 @@ def _licensed_part(candidate: Candidate) -> Iterator[_No]:
 
 
 def _data(candidate: Candidate) -> Iterator[_No]:
-    if candidate.delivery is Delivery.REPORTED:
-        yield _No("delivery", "Delivery outside the platform is not open yet.")
     if candidate.delivery is Delivery.UPSTREAM and not candidate.has_upstream:
         yield _No("upstream", "There is no upstream to call.")
     if candidate.delivery not in TABULAR:

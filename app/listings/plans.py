@@ -39,6 +39,8 @@ class Meter(StrEnum):
     CALL = "call"
     ROW = "row"
     BYTE = "byte"
+    ITEM = "item"
+    """Whatever the two sides agree on; only who delivers it can count it."""
 
 
 class WindowKind(StrEnum):

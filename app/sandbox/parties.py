@@ -14,8 +14,8 @@ from app.sandbox.http_client import Client
 API = "/api/v1"
 
 PROVIDER_SCOPES = (
-    "listings:read listings:write contracts:read contracts:write contracts:sign usage:read "
-    "billing:read billing:write organisations:read organisations:write"
+    "listings:read listings:write contracts:read contracts:write contracts:sign "
+    "usage:read usage:write billing:read billing:write organisations:read organisations:write"
 )
 BUYER_SCOPES = (
     "listings:read contracts:read contracts:write contracts:sign data:read usage:read "

@@ -205,7 +205,7 @@ def test_a_listing_needs_a_plan_a_licence_and_its_data() -> None:
     assert gates_of(replace(proxied, columns=None)) == ["upstream"]
     assert gates_of(replace(proxied, columns=None, has_upstream=True)) == []
     outside = candidate(delivery_modes=["reported"])
-    assert gates_of(replace(outside, delivery=Delivery.REPORTED)) == ["delivery"]
+    assert gates_of(replace(outside, delivery=Delivery.REPORTED)) == []
 
 
 @pytest.mark.parametrize(
