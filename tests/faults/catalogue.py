@@ -7,5 +7,6 @@ DEEDS: dict[str, str] = {
     "kill -9 of the whole server": "F-A1",
     "a statement of settling or taking back fails, each in turn": "F-A3",
     "a statement of granting, sealing or closing fails, each in turn": "F-A3",
+    "power loss while batches are written": "F-A6",
 }
 """Every row of the table in `README.md`, in its order."""
