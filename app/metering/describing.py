@@ -11,6 +11,7 @@ from app.http.documented import Problem
 from app.listings.conditions.errors import QueryRefused
 from app.metering.described import ANY_CALL, COUNTED, operation, parameter
 from app.metering.describing_files import FILES_PATHS
+from app.metering.describing_proxy import PROXY_PATHS
 from app.metering.hosted.errors import (
     AnswerTooLarge,
     FileAway,
@@ -20,17 +21,8 @@ from app.metering.hosted.errors import (
 )
 from app.metering.hosted.formats import Format
 from app.metering.hosted.query import LIMIT_DEFAULT, LIMIT_MAX, QUERY_MAX_BYTES
-from app.metering.upstream.errors import (
-    MethodNotAllowed,
-    PathRefused,
-    UpstreamBusy,
-    UpstreamFailed,
-    UpstreamTimeout,
-    UpstreamTooLarge,
-    UpstreamUnreachable,
-)
 
-ROWS, PROXY = "/data/{slug}/rows", "/data/{slug}/api/{path}"
+ROWS = "/data/{slug}/rows"
 
 ROWS_PROBLEMS: tuple[Problem, ...] = (
     *ANY_CALL,
@@ -40,16 +32,6 @@ ROWS_PROBLEMS: tuple[Problem, ...] = (
     AnswerTooLarge,
     HostedBusy,
     FileAway,
-)
-PROXY_PROBLEMS: tuple[Problem, ...] = (
-    *ANY_CALL,
-    PathRefused,
-    MethodNotAllowed,
-    UpstreamFailed,
-    UpstreamUnreachable,
-    UpstreamTooLarge,
-    UpstreamTimeout,
-    UpstreamBusy,
 )
 
 LINK = described_headers(
@@ -63,12 +45,6 @@ time. JSON, CSV or Parquet, by `Accept`; the `next_cursor` of CSV and Parquet st
 `where` compares columns with values: `country = 'CN' and (value > 10 or value is null)`. The whole
 query is at most {QUERY_MAX_BYTES} bytes.
 """
-_PROXY_TEXT = """
-A call to the provider's own API, through us: we add the provider's credential, and pass on the path
-below `api/` (slashes and all), the query, and the headers Accept, Accept-Encoding, Accept-Language,
-Content-Type and Range. The answer comes back as it is, without cookies and redirects. A refusal of
-the provider's (4xx) is passed on; when the service fails, the call is not billed.
-"""
 QUERY = (
     parameter("query", "select", "Columns, comma-separated; without it, all.", {}, "country,value"),
     parameter("query", "where", "A condition on the rows.", {}, "country = 'CN' and value > 10"),
@@ -81,15 +57,6 @@ QUERY = (
     ),
     parameter("query", "cursor", "Where to go on: `next_cursor` of the page before.", {}),
 )
-REST = parameter(
-    "path", "path", "The path of the provider's API; may hold slashes.", {}, "stations/52889"
-)
-ANY_QUERY = {
-    **parameter("query", "query", "Whatever the provider's API takes.", {}),
-    "style": "form",
-    "explode": True,
-    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
-}
 
 PAGE_SCHEMA = {
     "type": "object",
@@ -110,23 +77,6 @@ FORMATS: Mapping[str, dict[str, Any]] = {
 }
 
 
-def _passed_on(*, with_body: bool) -> dict[str, Any]:
-    """The responses of the proxied path: the provider's own, and our problems."""
-    anything = {"*/*": {"schema": {}, "example": {"temperature": 21.5}}}
-    answered = {"description": "What the provider's API answers.", "headers": COUNTED}
-    problems = problem_responses(PROXY_PROBLEMS, shared=False)
-    for status, problem in problems.items():
-        # A 401 of the provider's would be about our credential, and is a failure.
-        if status.startswith("4") and status != "401":
-            problem["description"] += "\n\nOr the provider's own refusal."
-            problem["content"]["*/*"] = {"schema": {}}
-    return {
-        "2XX": {**answered, **({"content": anything} if with_body else {})},
-        "4XX": {"description": "The provider's API refuses; the plan says whether that counts."},
-        **problems,
-    }
-
-
 GATEWAY_PATHS: Mapping[str, dict[str, Any]] = {
     ROWS: {
         "get": operation(
@@ -145,18 +95,6 @@ GATEWAY_PATHS: Mapping[str, dict[str, Any]] = {
         )
     },
     **FILES_PATHS,
-    PROXY: {
-        method.lower(): operation(
-            method,
-            PROXY,
-            (summary, _PROXY_TEXT),
-            (REST, ANY_QUERY),
-            _passed_on(with_body=method == "GET"),
-        )
-        for method, summary in (
-            ("GET", "Call a provider's API"),
-            ("HEAD", "Ask a provider's API for headers alone"),
-        )
-    },
+    **PROXY_PATHS,
 }
 """The path items of all that the gateway answers."""

@@ -12,6 +12,7 @@ RuleBroken
 └── KeySpent           the Idempotency-Key gives its data no more           422
 Refusal
 ├── MethodNotOffered   this path is read with GET                           405
+├── BodyTooSlow        the body of a call did not come in time              408
 ├── QuotaExhausted     a window has no room for the call                    429
 └── RateLimited        calls come faster than the plan allows               429
 Outage
@@ -78,6 +79,14 @@ class MethodNotOffered(Refusal):
     status = 405
     slug = "method-not-allowed"
     title = "Method not offered"
+
+
+class BodyTooSlow(Refusal):
+    """The body of a call did not come in time."""
+
+    status = 408
+    slug = "body-too-slow"
+    title = "Body too slow"
 
 
 class QuotaExhausted(Refusal):

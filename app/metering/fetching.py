@@ -6,18 +6,12 @@ from app.db.installation import Installation
 from app.kernel.refusals import RowNotFound
 from app.metering.admission import OpenGrant
 from app.metering.errors import MethodNotOffered
-from app.metering.fetched import (
-    FOREIGN_CONTENT,
-    PROXIED_CONTENT,
-    Fetched,
-    is_success,
-    units_of,
-)
+from app.metering.fetched import FOREIGN_CONTENT, Fetched, units_of
 from app.metering.files import FileDesk
 from app.metering.grants import CompiledGrant
 from app.metering.hosted import HostedAnswer, HostedStore
+from app.metering.proxying import ProxyDesk
 from app.metering.requests import DataRequest
-from app.metering.upstream import UpstreamClient, UpstreamRequest
 
 CHANNELS = {"rows": "hosted", "files": "file", "api": "upstream"}
 
@@ -29,7 +23,7 @@ class Fetcher:
         settings = installation.settings
         self._store = HostedStore(settings.files_dir)
         self._files = FileDesk(settings.files_dir)
-        self._client = UpstreamClient(installation.keys, settings.upstream_allowances())
+        self._proxy = ProxyDesk(installation)
 
     def recall(self, opened: OpenGrant, request: DataRequest) -> Fetched | None:
         """The data, if they are here from a call before; never waits, refuses nothing."""
@@ -38,19 +32,23 @@ class Fetcher:
         answer = self._store.recall(opened.hosted, request.query, request.accept)
         return None if answer is None else _hosted(opened.grant, answer)
 
+    def needs_body(self, opened: OpenGrant, request: DataRequest) -> bool:
+        """Whether the body of a POST is to be read before anything is fetched."""
+        return request.operation == "api" and self._proxy.needs_body(opened, request)
+
     async def fetch(self, opened: OpenGrant, request: DataRequest) -> Fetched:
         """The data, in memory or as a stream; raises what `hosted` and `upstream` raise."""
         if request.operation == "rows":
             return await self._rows(opened, request)
         if request.operation == "files":
             return await self._files.answer(opened, request)
-        return await self._proxied(opened, request)
+        return await self._proxy.answer(opened, request)
 
     async def close(self) -> None:
         """Let go of files and connections."""
         self._store.close()
         self._files.close()
-        await self._client.close()
+        await self._proxy.close()
 
     async def _rows(self, opened: OpenGrant, request: DataRequest) -> Fetched:
         if request.method != "GET":
@@ -60,18 +58,6 @@ class Fetcher:
         return _hosted(
             opened.grant, await self._store.serve(opened.hosted, request.query, request.accept)
         )
-
-    async def _proxied(self, opened: OpenGrant, request: DataRequest) -> Fetched:
-        if opened.grant.upstream is None:
-            raise RowNotFound("This listing has no API behind it.")
-        answer = await self._client.fetch(
-            opened.upstream,
-            UpstreamRequest(request.method, request.rest, request.query, request.headers),
-        )
-        units = units_of(opened.grant, answer.status, 1, len(answer.body))
-        counts = is_success(answer.status) or units > 0
-        headers = answer.headers + PROXIED_CONTENT
-        return Fetched(answer.status, headers, answer.body, units, counts)
 
 
 def _hosted(grant: CompiledGrant, answer: HostedAnswer) -> Fetched:

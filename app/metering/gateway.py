@@ -25,6 +25,7 @@ from app.metering.answering import (
     send_data,
     send_problem,
 )
+from app.metering.bodies import read_body
 from app.metering.calls import KEY_LIFE_US, Call, Outcome, Settled, Void
 from app.metering.errors import GrantsStale, NoGrant
 from app.metering.fetched import Fetched
@@ -38,6 +39,11 @@ from app.metering.watching import Watcher
 Scope = MutableMapping[str, Any]
 
 MAX_ROUNDS = 4
+# A POST is sent once: the provider may have carried it out.
+CHANGED_UNDER_BODY = (
+    "The contract was changed during the call, which was not counted; whether the provider has"
+    " carried it out is not known."
+)
 VOID_AGAIN_S = 1.0
 BROKEN_OFF = 502
 UPSTREAM_REPLAY_US = 10 * 60 * 1_000_000
@@ -51,6 +57,7 @@ class Gateway:
     ) -> None:
         self._installation = installation
         self._clock = installation.clock
+        self._body_max_bytes = installation.settings.body_max_bytes
         self._grants = GrantBook(workers)
         self._principals = PrincipalCache(verify_token, subjects_of)
         self.watcher = Watcher(installation, self._grants, self._principals)
@@ -73,7 +80,7 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            fetched, settled, opened = await self._serve(read_request(scope))
+            fetched, settled, opened = await self._serve(read_request(scope), receive)
         except Exception as error:  # noqa: BLE001 - every failure becomes a problem document
             await send_problem(send, error)
             return
@@ -81,12 +88,14 @@ class Gateway:
         if not whole and settled is not None:
             await self._take_back(opened, settled)
 
-    async def _serve(self, request: DataRequest) -> tuple[Fetched, Settled | None, OpenGrant]:
+    async def _serve(
+        self, request: DataRequest, receive: Receive
+    ) -> tuple[Fetched, Settled | None, OpenGrant]:
         """What was fetched, how it was settled (None: it does not count), and under which grant."""
         if not self.watcher.is_current:
             raise GrantsStale("The stores do not answer; try again.")
         for _ in range(MAX_ROUNDS):
-            opened = await self._admit(request, self._clock.now_us())
+            opened = await self._admit(request, receive, self._clock.now_us())
             opened.in_flight_units += 1
             try:
                 fetched = self._fetcher.recall(opened, request)
@@ -99,10 +108,12 @@ class Gateway:
                 opened.in_flight_units -= 1
             if settled is not None:
                 return fetched, settled, opened
+            if request.body is not None:
+                raise GrantsStale(CHANGED_UNDER_BODY)
             await self.watcher.look()  # the terms changed under the call: see which hold now
         raise GrantsStale("The contract is being changed; try again.")
 
-    async def _admit(self, request: DataRequest, now_us: int) -> OpenGrant:
+    async def _admit(self, request: DataRequest, receive: Receive, now_us: int) -> OpenGrant:
         """The grant that the call counts under, with room for one unit more; or a refusal."""
         principal = self._principals.recall(request.authorization, now_us)
         if principal is None:
@@ -113,6 +124,10 @@ class Gateway:
         if opened is None:
             raise await self._no_grant(request)
         opened.refuse_terms(CHANNELS[request.operation], request.purpose, now_us)
+        if request.method == "POST" and self._fetcher.needs_body(opened, request):
+            request.body = await read_body(receive, request.headers, self._body_max_bytes)
+            # That may have taken a while: all is asked anew.
+            return await self._admit(request, receive, self._clock.now_us())
         opened.frame_for(now_us)
         if request.key is None or not await self._is_replay(opened, request.key, request, now_us):
             if not opened.has_room(1):

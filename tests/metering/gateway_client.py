@@ -18,7 +18,7 @@ from app.kernel.refusals import NotSignedIn
 from app.metering.gateway import Gateway, make_gateway
 from app.metering.granting import apply_grant
 from app.metering.tables import usage_event
-from tests.matrix.answers import check, operation_at
+from tests.matrix.answers import check, document, operation_at
 from tests.metering.grant_documents import BUYER, grant_document
 
 ROWS = 12
@@ -59,8 +59,10 @@ class Caller:
         path: str,
         token: str | None = BUYER,
         headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> Answer:
-        start, *bodies = await self.sent(method, path, token, headers)
+        receive = never if body is None else in_pieces(body)
+        start, *bodies = await self.sent(method, path, token, headers, receive=receive)
         assert not bodies[-1].get("more_body", False)
         answer = Answer(
             start["status"],
@@ -77,6 +79,8 @@ class Caller:
         token: str | None = BUYER,
         headers: Mapping[str, str] | None = None,
         before_body: Callable[[], object] | None = None,
+        *,
+        receive: Callable[[], Awaitable[Any]] | None = None,
     ) -> list[Any]:
         """The messages that the gateway sends; `before_body` happens once the headers are out."""
         pairs = [
@@ -101,7 +105,7 @@ class Caller:
                 before_body()
             sent.append(message)
 
-        await self.gateway(scope, never, send)
+        await self.gateway(scope, receive or never, send)
         return sent
 
 
@@ -115,6 +119,20 @@ def must_be_documented(method: str, path: str, answer: Answer) -> None:
 async def never() -> Any:
     """The buyer stays on the line, and sends no body."""
     await asyncio.Event().wait()
+
+
+def in_pieces(body: bytes) -> Callable[[], Awaitable[Any]]:
+    """A buyer who sends `body` in two pieces, and stays on the line."""
+    middle = len(body) // 2
+    messages = [
+        {"type": "http.request", "body": body[:middle], "more_body": True},
+        {"type": "http.request", "body": body[middle:], "more_body": False},
+    ]
+
+    async def receive() -> Any:
+        return messages.pop(0) if messages else await never()
+
+    return receive
 
 
 def verify(token: str) -> tuple[Actor, int]:
@@ -140,6 +158,8 @@ def play(installation: Installation, story: Story, **options: Any) -> None:
         finally:
             await gateway.stop()
 
+    # Made now: it takes longer than a gateway may go without a look at what was revoked.
+    document()
     asyncio.run(run())
 
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
-from typing import Any
-
-import msgspec
 import pytest
-import sqlalchemy as sa
 
 from app.db.installation import Installation
-from app.metering.tables import usage_event
-from tests.metering.gateway_client import Answer, Caller, give, play
+from tests.metering.asking import Asking
 from tests.metering.grant_documents import quota
-from tests.metering.upstream.raw_server import RawServer, fixed, serving
 
-API = "/data/world-gdp/api"
 OK = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nSet-Cookie: a=b\r\n"
     b"Content-Disposition: inline\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
@@ -26,63 +17,6 @@ OK = (
 def answer_with(status: int) -> bytes:
     head = f"HTTP/1.1 {status} Whatever\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
     return head.encode() + b"no"
-
-
-class Asking:
-    """One call to an upstream that gives a fixed answer, with everything around it."""
-
-    def __init__(
-        self, installation: Installation, answer: bytes, *, allowed: bool = True, **changes: Any
-    ) -> None:
-        self._allowed = allowed
-        self._installation = installation
-        self._answer = answer
-        self._changes = changes
-        self.server = RawServer()
-
-    def call(self, path: str = "/v1/cities?q=1", method: str = "GET", times: int = 1) -> Answer:
-        return self.calls(path, method, times)[-1]
-
-    def calls(
-        self, path: str, method: str, times: int, headers: dict[str, str] | None = None
-    ) -> list[Answer]:
-        answers: list[Answer] = []
-
-        async def run() -> None:
-            async with serving(fixed(self._answer)) as server:
-                self.server = server
-                opened = self._on(server)
-                await asyncio.to_thread(self._give, opened, server)
-
-                async def story(caller: Caller) -> None:
-                    for _ in range(times):
-                        answers.append(await caller.call(method, API + path, headers=headers))
-
-                await asyncio.to_thread(play, opened, story)
-
-        asyncio.run(run())
-        return answers
-
-    def _on(self, server: RawServer) -> Installation:
-        allowed = (f"127.0.0.1/32:{server.port}",) if self._allowed else ()
-        settings = msgspec.structs.replace(self._installation.settings, upstream_allow=allowed)
-        return dataclasses.replace(self._installation, settings=settings)
-
-    def _give(self, installation: Installation, server: RawServer) -> None:
-        upstream = {
-            "listing_id": "lst_one",
-            "base_url": server.url,
-            "auth": {"kind": "none"},
-            "timeout_s": 5,
-            "body_max_bytes": 1000,
-            "methods": ["GET"],
-        }
-        document = {"channels_allowed": ["upstream"], "file": None, "upstream": upstream}
-        give(installation, **{**document, **self._changes})
-
-    def events(self) -> list[Any]:
-        with self._installation.usage.connect() as connection:
-            return list(connection.execute(sa.select(usage_event)))
 
 
 def test_an_answer_passes_as_an_attachment_and_is_counted(installation: Installation) -> None:
