@@ -20,7 +20,7 @@ from app.metering.errors import (
     QuotaExhausted,
     RateLimited,
 )
-from app.metering.grants import CompiledGrant, Frame, frame_at
+from app.metering.grants import NOT_FRAMED, CompiledGrant, Frame, frame_at, share_terms
 from app.metering.hosted import HostedGrant, hosted_grant_of
 from app.metering.rates import HeaderPair, LimitHeaders, RateGate
 from app.metering.upstream import Upstream, upstream_of
@@ -49,13 +49,14 @@ class OpenGrant:
         "used_units",
     )
 
-    def __init__(self, grant: CompiledGrant, at_us: int, workers: int = 1) -> None:
+    def __init__(self, grant: CompiledGrant, workers: int = 1) -> None:
         self.grant = grant
         self.in_flight_units = 0
         self._gate = None if grant.rate is None else RateGate(grant.rate, workers)
         self._hosted: HostedGrant | None = None
         self._upstream: Upstream | None = None
-        self._frame_anew(at_us)
+        # Most grants are idle: what a call needs beside the terms is made when the first one comes.
+        self.frame = NOT_FRAMED
 
     def frame_for(self, at_us: int) -> Frame:
         """The windows around the moment."""
@@ -186,27 +187,29 @@ class GrantBook:
         self._workers = workers
         self._by_id: dict[str, OpenGrant] = {}
         self._by_listing: dict[tuple[str, str], list[OpenGrant]] = {}
+        self._alike: dict[str, CompiledGrant] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def put(self, grant: CompiledGrant, at_us: int) -> None:
+    def put(self, grant: CompiledGrant) -> None:
         """Take in a grant; an epoch that is not newer than the one here changes nothing."""
         known = self._by_id.get(grant.grant_id)
         if known is not None:
             if known.grant.epoch >= grant.epoch:
                 return
             self._by_listing[known.grant.buyer_id, known.grant.slug].remove(known)
-        opened = OpenGrant(grant, at_us, self._workers)
+        opened = OpenGrant(share_terms(grant, self._alike), self._workers)
         self._by_id[grant.grant_id] = opened
         self._by_listing.setdefault((grant.buyer_id, grant.slug), []).append(opened)
 
-    def replace_all(self, grants: Iterable[CompiledGrant], at_us: int) -> None:
+    def replace_all(self, grants: Iterable[CompiledGrant]) -> None:
         """Forget everything and take in `grants`: the store was restored, or we were away long."""
         self._by_id.clear()
         self._by_listing.clear()
+        self._alike.clear()
         for grant in grants:
-            self.put(grant, at_us)
+            self.put(grant)
 
     def get(self, grant_id: str) -> OpenGrant | None:
         """The grant with this id."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -109,9 +109,56 @@ class Frame:
         return self.starts_at_us <= at_us < self.ends_at_us
 
 
+NOT_FRAMED = Frame("", 0, "", (), 0, 0)
+"""A frame that holds no moment."""
+
+
 def compiled_from(document: object) -> CompiledGrant:
     """The grant in a compiled document; raises `msgspec.ValidationError` when it is not one."""
     return msgspec.convert(document, CompiledGrant)
+
+
+def share_terms(grant: CompiledGrant, alike: MutableMapping[str, CompiledGrant]) -> CompiledGrant:
+    """The grant, holding what is equal in it and in another grant on the same version only once.
+
+    `alike` has such a grant for each version, and is kept. A process knows every grant; the file,
+    the plan and the rules of a version are most of each.
+    """
+    other = alike.setdefault(grant.version_id, grant)
+    if other is grant:
+        return grant
+    # As JSON: to Python, true and 1 are equal, and a row filter knows them apart.
+    same = {
+        name: value
+        for name in _SHARED
+        if _JSON.encode(value := getattr(other, name)) == _JSON.encode(getattr(grant, name))
+    }
+    return msgspec.structs.replace(grant, **same)
+
+
+_JSON = msgspec.json.Encoder()
+_SHARED = (
+    "listing_id",
+    "slug",
+    "version_id",
+    "provider_id",
+    "plan_id",
+    "reason",
+    "starts_at_us",
+    "ends_at_us",
+    "delivery",
+    "purpose",
+    "purposes_allowed",
+    "channels_allowed",
+    "columns",
+    "row_filter",
+    "meter",
+    "billable_statuses",
+    "windows",
+    "rate",
+    "file",
+    "upstream",
+)
 
 
 def frame_at(grant: CompiledGrant, at_us: int) -> Frame:

@@ -19,7 +19,7 @@ from app.db.installation import Installation
 from app.kernel.actor import job_actor
 from app.metering.admission import GrantBook
 from app.metering.granting import GRANT_TOPIC, load_grant, load_grants
-from app.metering.grants import CompiledGrant
+from app.metering.grants import CompiledGrant, share_terms
 from app.metering.principals import PrincipalCache
 
 STALE_AFTER_S = 1.0
@@ -89,12 +89,11 @@ class Watcher:
             log.warning("stores not read", error=f"{type(error).__name__}: {error}"[:300])
 
     def _take_in(self, news: News, as_of_s: float) -> None:
-        at_us = self._installation.clock.now_us()
         if news.everything:
-            self._grants.replace_all(news.grants, at_us)
+            self._grants.replace_all(news.grants)
         else:
             for grant in news.grants:
-                self._grants.put(grant, at_us)
+                self._grants.put(grant)
         self._principals.end(news.ended)
         self._last_number = news.last_number
         self._good_at_s = as_of_s
@@ -120,8 +119,9 @@ def _everything(installation: Installation) -> News:
     with installation.usage.connect() as connection:
         # The number first: what changes while we load is then loaded once more.
         last_number = last_change(connection)
+    alike: dict[str, CompiledGrant] = {}  # or all of them stand here unshared for a moment
     with installation.usage.connect() as connection:
-        grants = tuple(load_grants(connection))
+        grants = tuple(share_terms(grant, alike) for grant in load_grants(connection))
     return News(grants, True, last_number, _ended(installation))
 
 

@@ -1,0 +1,53 @@
+"""Grants in memory: what equal ones share, and what is made only when a call comes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from app.metering.admission import GrantBook
+from app.metering.grants import NOT_FRAMED, CompiledGrant, compiled_from
+from tests.metering.calling import NOON_US
+from tests.metering.grant_documents import grant_document, quota
+
+FILE = {"path": "rows.parquet", "columns": [{"name": "a", "type": "VARCHAR"}]}
+
+
+def grant(name: str, **changes: Any) -> CompiledGrant:
+    """A grant with objects of its own, as it comes out of a store."""
+    document = grant_document(name, **{"file": FILE, "windows": [quota("day", 5)], **changes})
+    return compiled_from(json.loads(json.dumps(document)))
+
+
+def test_grants_on_a_version_hold_what_is_equal_in_them_once() -> None:
+    book = GrantBook()
+    one, two = grant("grt_one"), grant("grt_two", windows=[quota("day", 6)])
+    book.put(one)
+    book.put(two)
+    opened = book.get("grt_two")
+    assert opened is not None
+    assert two.file is not one.file
+    assert opened.grant.file is one.file
+    assert opened.grant == two
+
+
+def test_what_only_python_takes_for_equal_is_not_shared() -> None:
+    book = GrantBook()
+    filters: list[Any] = [{"value": 1}, {"value": True}, {"value": 1.0}]
+    for number, row_filter in enumerate(filters):
+        book.put(grant(f"grt_{number}", row_filter=row_filter))
+    found = [book.get(f"grt_{number}") for number in range(3)]
+    kept = [opened.grant.row_filter for opened in found if opened is not None]
+    assert json.dumps(kept) == json.dumps(filters)
+
+
+def test_a_grant_is_framed_by_its_first_call() -> None:
+    book = GrantBook()
+    book.put(grant("grt_one"))
+    opened = book.get("grt_one")
+    assert opened is not None
+    assert opened.frame is NOT_FRAMED
+    assert not NOT_FRAMED.holds(0)
+    frame = opened.frame_for(NOON_US)
+    assert [counter.limit_units for counter in frame.counters] == [5, None]
+    assert opened.frame_for(NOON_US) is frame
