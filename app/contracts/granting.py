@@ -24,6 +24,7 @@ from app.kernel.clock import epoch_us
 from app.kernel.ids import new_id
 from app.listings.licences import EnforcedTerms, enforceable
 from app.listings.plans import Overage, Plan, WindowKind
+from app.listings.spending import spend_units
 
 AT_ONCE = 100
 
@@ -144,25 +145,27 @@ def apply_key(grant: DataGrant) -> str:
 
 
 def _windows(plan: Plan, licence: EnforcedTerms) -> list[dict[str, Any]]:
-    windows = [
-        {
-            "name": f"quota-{place}",
-            "window": quota.window.value,
-            "limit_units": quota.limit_units,
-            "overage": quota.overage.value,
-        }
-        for place, quota in enumerate(plan.quotas)
-    ]
+    windows = []
+    for place, quota in enumerate(plan.quotas):
+        windows.append(_window(f"quota-{place}", quota.window, quota.limit_units, quota.overage))
+        if quota.spend_cap is None:
+            continue
+        if (units := spend_units(plan, quota.spend_cap.money)) is not None:
+            windows.append(_window(f"spend-cap-{place}", quota.window, units))
     if licence.count is not None:
-        windows.append(
-            {
-                "name": "licence-count",
-                "window": WindowKind.CONTRACT.value,
-                "limit_units": licence.count,
-                "overage": Overage.BLOCK.value,
-            }
-        )
+        windows.append(_window("licence-count", WindowKind.CONTRACT, licence.count))
     return windows
+
+
+def _window(
+    name: str, window: WindowKind, limit_units: int | None, overage: Overage = Overage.BLOCK
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "window": window.value,
+        "limit_units": limit_units,
+        "overage": overage.value,
+    }
 
 
 def _tell(session: Session, contract: Contract, grant: DataGrant, job: str = APPLY) -> None:

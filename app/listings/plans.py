@@ -17,20 +17,24 @@ from msgspec import Meta
 from app.kernel.canonical import MAX_INTEGER
 from app.kernel.money import CNY, Currency
 from app.listings.charges import (
+    Amount,
     Cap,
     Charge,
     Count,
     Minimum,
+    Units,
     Value,
     check_currency,
     currencies_of,
 )
 from app.listings.errors import PlanRefused
+from app.listings.spending import never_falls, usage_cost
 
 MAX_CHARGES = 20
 MAX_QUOTAS = 10
 MAX_PER = 2**40
 MAX_PER_SECOND = 100_000
+MAX_TRIAL_DAYS = 3660
 
 
 class Meter(StrEnum):
@@ -60,16 +64,63 @@ class Overage(StrEnum):
     CHARGE = "charge"
 
 
+class CarryOver(Value, frozen=True):
+    """What a window leaves is granted in the next: `max_units` at most, `min_units` at least."""
+
+    max_units: Count
+    min_units: Units = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_units <= self.max_units <= MAX_INTEGER or self.max_units == 0:
+            raise PlanRefused(
+                "At least 1 unit is carried over at most, and no more at least than at most.",
+                rule="carry-over",
+            )
+
+
 class Quota(Value, frozen=True):
-    """At most `limit_units` per window; null only counts."""
+    """At most `limit_units` per window; null only counts.
+
+    `spend_cap` blocks a month of charged overage before its usage charges come to more, without
+    tax. It is in the plan's currency.
+    """
 
     window: WindowKind
     limit_units: Count | None = None
     overage: Overage = Overage.BLOCK
+    spend_cap: Amount | None = None
+    carry_over: CarryOver | None = None
 
     def __post_init__(self) -> None:
         if self.limit_units is not None and not 0 <= self.limit_units <= MAX_INTEGER:
             raise PlanRefused("A limit is a whole number from 0 below 2^53.", rule="limit_units")
+        if self.spend_cap is not None and (
+            self.overage is not Overage.CHARGE or self.window is not WindowKind.MONTH
+        ):
+            # Prices begin anew with each invoice: only for its month is a number of units a price.
+            raise PlanRefused(
+                "A spend cap is for the overage of a month that is charged.", rule="spend-cap"
+            )
+        if self.carry_over is not None and (
+            self.limit_units is None or self.window is WindowKind.CONTRACT
+        ):
+            raise PlanRefused(
+                "Units are carried over from a limited day, month, quarter or year.",
+                rule="carry-over",
+            )
+
+
+class Trial(Value, frozen=True):
+    """Units that come with the contract and are free: for so many days, or for its whole life."""
+
+    units: Count
+    days: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.units <= MAX_INTEGER:
+            raise PlanRefused("A trial is of 1 unit at least, below 2^53.", rule="trial")
+        if self.days is not None and not 1 <= self.days <= MAX_TRIAL_DAYS:
+            raise PlanRefused(f"A trial is for 1 to {MAX_TRIAL_DAYS} days.", rule="trial")
 
 
 class Rate(Value, frozen=True):
@@ -96,6 +147,7 @@ class Plan(Value, frozen=True, kw_only=True):
     quotas: tuple[Quota, ...] = ()
     rate: Rate | None = None
     billable_statuses: tuple[int, ...] | None = None
+    trial: Trial | None = None
 
     def __post_init__(self) -> None:
         check_currency(self.currency)
@@ -104,6 +156,9 @@ class Plan(Value, frozen=True, kw_only=True):
         _check_statuses(self.billable_statuses)
         if not 1 <= self.per <= MAX_PER:
             raise PlanRefused("Prices are per 1 to 2^40 units.", rule="per")
+        for quota in self.quotas:
+            if quota.spend_cap is not None:
+                _check_spend_cap(self, quota.spend_cap)
 
     @property
     def money(self) -> Currency:
@@ -151,6 +206,17 @@ def _check_quotas(quotas: tuple[Quota, ...]) -> None:
     windows = [(quota.window, quota.overage) for quota in quotas]
     if len(set(windows)) != len(windows):
         raise PlanRefused("Two quotas have the same window and overage.", rule="quotas-repeated")
+
+
+def _check_spend_cap(plan: Plan, cap: Amount) -> None:
+    if cap.currency != plan.currency:
+        raise PlanRefused(f"The spend cap is not in {plan.currency}.", rule="mixed-currencies")
+    if not never_falls(plan):
+        raise PlanRefused(
+            "A spend cap needs charges that never fall as use rises.", rule="spend-cap-model"
+        )
+    if usage_cost(plan, 0).minor > cap.amount_minor:
+        raise PlanRefused("The spend cap is below what no use costs.", rule="spend-cap-low")
 
 
 def _check_statuses(statuses: tuple[int, ...] | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from app.kernel.money import EXACT, Currency, Money, round_to_minor, total
 from app.listings.charges import (
@@ -25,7 +26,9 @@ from app.listings.charges import (
     UsageCharge,
     Volume,
 )
-from app.listings.plans import Plan
+
+if TYPE_CHECKING:  # a plan checks itself by what it costs
+    from app.listings.plans import Plan
 
 ZERO = Decimal(0)
 

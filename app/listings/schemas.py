@@ -15,7 +15,7 @@ from app.listings.codes import Delivery
 from app.listings.drafting import ListingChange
 from app.listings.errors import ModelNotOffered
 from app.listings.metadata import Metadata
-from app.listings.plans import Meter, Plan, Quota, Rate, currency_for
+from app.listings.plans import Meter, Plan, Quota, Rate, Trial, currency_for
 from app.listings.states import Decision
 from app.listings.upstreams import (
     BODY_MAX_BYTES,
@@ -137,12 +137,10 @@ class NewPlan(Body):
     quotas: tuple[Quota, ...] = ()
     rate: Rate | None = None
     billable_statuses: tuple[int, ...] | None = None
-    trial: dict[str, Any] | None = None
+    trial: Trial | None = None
 
     def plan(self) -> Plan:
         """The plan; refuses what does not fit together or is not billed yet."""
-        if self.trial is not None:
-            raise ModelNotOffered("Trials are not offered yet.", model="trial")
         charges = []
         for charge in self.charges:
             if isinstance(charge, Recurring | RevenueShare):
@@ -156,6 +154,7 @@ class NewPlan(Body):
             per=self.per,
             charges=tuple(charges),
             quotas=self.quotas,
+            trial=self.trial,
             rate=self.rate,
             billable_statuses=self.billable_statuses,
         )

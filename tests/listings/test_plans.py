@@ -102,6 +102,8 @@ def test_the_document_is_the_one_of_the_api() -> None:
         "window": "contract",
         "limit_units": 1000,
         "overage": "block",
+        "spend_cap": None,
+        "carry_over": None,
     }
     assert document["rate"] == {"per_second": 50, "burst": 100}
 
