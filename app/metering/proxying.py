@@ -15,11 +15,19 @@ import hashlib
 from app.db.installation import Installation
 from app.kernel.refusals import RowNotFound
 from app.metering.admission import OpenGrant
+from app.metering.denials import Denials
 from app.metering.fetched import PROXIED_CONTENT, Fetched, is_success, units_of
 from app.metering.grants import CompiledGrant
 from app.metering.requests import DataRequest
 from app.metering.streams import BodyStream
-from app.metering.upstream import SpoolRoom, UpstreamAnswer, UpstreamClient, UpstreamRequest
+from app.metering.upstream import (
+    SpoolRoom,
+    Upstream,
+    UpstreamAnswer,
+    UpstreamClient,
+    UpstreamFailed,
+    UpstreamRequest,
+)
 
 HELD_MAX_BYTES = 2**20
 FOLDER = "tmp"
@@ -31,6 +39,7 @@ class ProxyDesk:
     def __init__(self, installation: Installation) -> None:
         settings = installation.settings
         self._client = UpstreamClient(installation.keys, settings.upstream_allowances())
+        self._denials = Denials(installation)
         self._room = SpoolRoom(settings.home / FOLDER)
 
     def needs_body(self, opened: OpenGrant, request: DataRequest) -> bool:
@@ -42,9 +51,7 @@ class ProxyDesk:
         """What the provider answers; raises what `upstream` raises."""
         if opened.grant.upstream is None:
             raise RowNotFound("This listing has no API behind it.")
-        answer = await self._client.fetch(
-            opened.upstream, _forwarded(opened.grant, request), HELD_MAX_BYTES
-        )
+        answer = await self._fetch(opened.upstream, _forwarded(opened.grant, request))
         if answer.rest is None:
             return _fetched(opened.grant, answer, answer.body, len(answer.body))
         spool = await self._room.take(answer.body, answer.rest, opened.upstream.body_max_bytes)
@@ -60,6 +67,15 @@ class ProxyDesk:
     async def close(self) -> None:
         """Let go of every connection."""
         await self._client.close()
+        await self._denials.close()
+
+    async def _fetch(self, upstream: Upstream, request: UpstreamRequest) -> UpstreamAnswer:
+        try:
+            return await self._client.fetch(upstream, request, HELD_MAX_BYTES)
+        except UpstreamFailed as failed:
+            if failed.reason == "address":
+                self._denials.note(upstream)
+            raise
 
 
 def _fetched(

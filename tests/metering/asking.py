@@ -41,6 +41,7 @@ class Asking:
         self._upstream = upstream or {}
         self._changes = changes
         self.server = RawServer()
+        self._plays = 0
         self.gives: list[tuple[str, dict[str, Any]]] = []
         """More grants on the same upstream: their ids, and what is different about them."""
 
@@ -65,7 +66,8 @@ class Asking:
         return answers
 
     def play(self, story: Story) -> None:
-        """Run `story` against a gateway that may call the upstream."""
+        """Run `story` against a gateway that may call the upstream; may be done again."""
+        self._plays += 1
 
         async def run() -> None:
             async with serving(self._behave, server=self.server) as server:
@@ -91,6 +93,7 @@ class Asking:
             **self._upstream,
             **changes.get("upstream", {}),
         }
+        changes.setdefault("epoch", self._plays)
         document = {"channels_allowed": ["upstream"], "file": None, "upstream": upstream}
         give(self._installation, grant_id, **{**self._changes, **changes, **document})
 

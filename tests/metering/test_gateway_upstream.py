@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from datetime import timedelta
+from typing import Any
 
+import pytest
+from sqlmodel import col, select
+
+from app.audit.models import Leaf
 from app.db.installation import Installation
+from app.kernel.actor import OPERATOR
+from app.kernel.clock import SetClock
+from app.metering.denials import DENIED
 from tests.metering.asking import Asking
 from tests.metering.grant_documents import quota
 
@@ -99,8 +108,41 @@ def test_a_repeat_under_its_key_asks_again_and_pays_once(installation: Installat
     assert len(asking.events()) == 1
 
 
-def test_loopback_is_refused_where_nothing_allows_it(installation: Installation) -> None:
+def denials(installation: Installation) -> list[dict[str, Any]]:
+    with installation.transaction(OPERATOR, writes=False) as session:
+        leaves = session.exec(select(Leaf).where(Leaf.kind == DENIED).order_by(col(Leaf.id)))
+        return [json.loads(leaf.body) for leaf in leaves]
+
+
+def test_an_address_that_is_denied_is_told_to_the_log_once_a_minute(
+    installation: Installation, clock: SetClock
+) -> None:
     asking = Asking(installation, OK, allowed=False)
-    answer = asking.call()
-    assert (answer.status, answer.slug) == (502, "upstream-failed")
+    for _ in range(2):  # two workers
+        answers = asking.calls("/x", "GET", 3)
+        assert [answer.slug for answer in answers] == ["upstream-failed"] * 3
+    clock.advance(timedelta(minutes=1))
+    asking.calls("/x", "GET", 3)
     assert asking.server.connections == 0
+    told = denials(installation)
+    assert [one["subject"] for one in told] == ["lst_one"] * 2
+    assert told[0]["organisations"] == ["org_provider"]
+    assert told[0]["facts"]["base_url"].startswith("http://127.0.0.1:")
+
+
+def test_a_denial_that_could_not_be_told_is_told_with_the_next_call(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def failing(*args: Any, **options: Any) -> None:
+        tries.append(1)
+        raise RuntimeError
+
+    asking = Asking(installation, OK, allowed=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("app.metering.denials.record", failing)
+        assert asking.call().slug == "upstream-failed"
+    assert (len(tries), denials(installation)) == (1, [])
+    asking.call()
+    assert len(denials(installation)) == 1
