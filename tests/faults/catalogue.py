@@ -8,5 +8,6 @@ DEEDS: dict[str, str] = {
     "a statement of settling or taking back fails, each in turn": "F-A3",
     "a statement of granting, sealing or closing fails, each in turn": "F-A3",
     "power loss while batches are written": "F-A6",
+    "1 to 1,000 callers race for a quota of 1 or 100, through 1 or 4 gateways": "F-C2",
 }
 """Every row of the table in `README.md`, in its order."""
