@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from app.metering.upstream.guarding import (
     ResolveName,
 )
 from app.settings import UpstreamAllowance
+from tests.kernel.test_addresses import DENIED
 from tests.metering.upstream.raw_server import (
     KEYS,
     answer,
@@ -72,27 +74,66 @@ def test_an_allowance_for_another_port_does_not_help() -> None:
     asyncio.run(play())
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "127.0.0.1",
-        "0.0.0.0",  # noqa: S104  an address to refuse, not to bind
-        "10.0.0.1",
-        "169.254.169.254",
-        "100.100.100.200",
-        "::1",
-        "::ffff:127.0.0.1",
-        "64:ff9b::7f00:1",
-        "2002:7f00:1::",
-        "fd00:ec2::254",
-        "fe80::1",
-    ],
-)
-def test_a_private_literal_never_gets_a_socket_even_if_registration_let_it_through(
-    host: str,
-) -> None:
-    upstream = unchecked(UpstreamUrl("http", host, 80, ""), upstream_at("http://a.example"))
-    assert asyncio.run(reason_of(upstream)) == "address"
+def test_a_literal_that_is_not_public_never_gets_a_socket_even_if_registration_let_it_through() -> (
+    None
+):
+    for host, _ in DENIED:
+        if "%" in host:
+            continue  # no URL holds a zone id, whoever wrote it
+        upstream = unchecked(UpstreamUrl("http", host, 80, ""), upstream_at("http://a.example"))
+        assert asyncio.run(reason_of(upstream)) == "address", host
+
+
+def test_no_name_leads_to_an_address_that_is_not_public_alone_or_beside_public_ones() -> None:
+    """A CNAME is followed before we see it: what counts is where it ends."""
+    public = [ip_address("8.8.8.8"), ip_address("2606:4700::1111")]
+    names = ("metadata.google.internal", "localhost.", "a.example", "127.0.0.1.nip.example")
+    for place, (text, _) in enumerate(DENIED):
+        address = ip_address(text)
+        mixed = [[address], [address, *public], [*public, address]][place % 3]
+        host = names[place % len(names)]
+        upstream = unchecked(UpstreamUrl("http", host, 80, ""), upstream_at("http://a.example"))
+        resolve = lambda host, port, found=mixed: found  # noqa: E731  one line says it
+        assert asyncio.run(reason_of(upstream, (), resolve)) == "address", text
+
+
+def test_a_name_that_changes_with_every_look_is_called_only_where_it_may_be() -> None:
+    """Time to live 0: allowed and denied in turn; each connection is decided by its own address."""
+
+    async def play() -> tuple[list[str], int]:
+        async with serving(fixed(answer(b"ours"))) as server:
+            turns = itertools.cycle(["127.0.0.1", "127.0.0.2", "10.0.0.1"])
+            resolve = lambda host, port: [ip_address(next(turns))]  # noqa: E731  one line
+            told = []
+            for _ in range(6):
+                client = UpstreamClient(KEYS, loopback_at(server.port), resolve=resolve)
+                upstream = upstream_at(f"http://rebind.example:{server.port}")
+                try:
+                    told.append((await client.fetch(upstream, get())).body.decode())
+                except UpstreamFailed as failed:
+                    told.append(failed.reason)
+                finally:
+                    await client.close()
+            return told, server.connections
+
+    assert asyncio.run(play()) == (["ours", "address", "address"] * 2, 2)
+
+
+def test_a_denied_address_and_one_where_nobody_listens_look_alike_to_the_buyer() -> None:
+    def told(addresses: Sequence[Address]) -> tuple[object, ...]:
+        async def play() -> tuple[object, ...]:
+            client = UpstreamClient(KEYS, (), resolve=lambda host, port: addresses)
+            try:
+                with pytest.raises(UpstreamFailed) as failed:
+                    await client.fetch(upstream_at("http://a.example"), get())
+                error = failed.value
+                return error.slug, error.status, error.detail, error.facts, error.retry_after_s
+            finally:
+                await client.close()
+
+        return asyncio.run(play())
+
+    assert told([ip_address("10.0.0.1")]) == told([])
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0"])
