@@ -38,6 +38,8 @@ from app.metering.describing import GATEWAY_PATHS
 from app.metering.partitions import POSTGRES_PARTITIONS
 from app.metering.tables import usage_metadata
 from app.metering.tally_functions import POSTGRES_FUNCTIONS
+from app.notices import models as notices_models
+from app.notices import routes as notices_routes
 from app.reports import readiness
 from app.reports import routes as reports_routes
 
@@ -53,6 +55,7 @@ MODELS: tuple[ModuleType, ...] = (
     jobs_models,
     http_models,
     audit_models,
+    notices_models,
     accounts_models,
     oauth_models,
     listings_models,
@@ -69,6 +72,7 @@ ROUTERS: tuple[ControllerRouterHandler, ...] = (
     *reports_routes.ROUTERS,
     *listings_routes.ROUTERS,
     *metering_routes.ROUTERS,
+    *notices_routes.ROUTERS,
     *billing_routes.ROUTERS,
 )
 
@@ -80,6 +84,7 @@ API_PARTS = ApiParts(
         "Contracts": "How a buyer and a provider come to agree, and proof that they did.",
         "Data": "The data themselves: every call is admitted, counted on disk and then answered.",
         "Usage": "What was used, as buyer and provider both see it, and a receipt for each call.",
+        "Notices": "What your organisation is told, such as that a quota is nearly used up.",
         "Billing": "Closing a month, and what an open month comes to by now.",
         "Invoices": "What a buyer owes a provider for a month, line by line.",
         "Payments": "How a buyer's money arrives.",

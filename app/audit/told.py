@@ -70,6 +70,16 @@ def with_tales(
             yield row, Tale(tales[subject(row)])
 
 
+def leaves_by_key(session: Session, dedupe_keys: Collection[str]) -> Mapping[str, Told]:
+    """What the leaves that were recorded once under these keys say."""
+    rows = session.execute(
+        select(Leaf.dedupe_key, Leaf.kind, Leaf.recorded_at, Leaf.body).where(
+            col(Leaf.dedupe_key).in_(dedupe_keys)
+        )
+    )
+    return {key: Told(kind, at, json.loads(body)["facts"]) for key, kind, at, body in rows}
+
+
 def leaves_by_id(session: Session, leaf_ids: Collection[str]) -> Mapping[str, Told]:
     """What these leaves say; those that are not there are left out."""
     rows = session.execute(

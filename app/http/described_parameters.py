@@ -42,6 +42,7 @@ MEANINGS: Mapping[str, str] = {
     "query state": "Only what is in this state.",
     "query subject": "The id of the row whose story is asked for.",
     "query to": "The size of the larger tree.",
+    "query unread": "Whether only what nobody has read is listed.",
     "query units": "How many units to price.",
     "query zeros": "Whether days or months without use are shown too.",
     "header If-Match": "The `ETag` of what was read; if it was edited since, nothing changes.",

@@ -47,6 +47,7 @@ WORDS: Mapping[str, Any] = {
     "invoice_id": example_id("inv"),
     "payment_id": example_id("pay"),
     "payout_id": example_id("pyo"),
+    "notice_id": example_id("ntc"),
     "transfer_id": example_id("trf"),
     **dict.fromkeys(
         (

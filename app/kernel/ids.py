@@ -37,6 +37,7 @@ PREFIXES = frozenset(
         "pyo",
         "trf",
         "leaf",
+        "ntc",
         "job",
     ]
 )

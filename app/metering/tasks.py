@@ -13,11 +13,13 @@ from app.db.installation import Installation
 from app.jobs.kinds import JobKind, Lane, Recurring
 from app.kernel.actor import job_actor
 from app.metering.granting import apply_grant
+from app.metering.noticing import NOTICES, notice_due
 from app.metering.partitions import make_months_ahead
 from app.metering.segments import seal_due
 from app.metering.tables import usage_key
 
 SWEEP_EVERY_S = 600.0
+NOTICES_EVERY_S = 10.0
 MONTHS_EVERY_S = 3600.0
 CHANGES_KEPT_US = 24 * 3600 * 1_000_000
 
@@ -49,6 +51,7 @@ JOBS = (
 
 SCHEDULE = (
     Recurring("usage.seal", lambda installation: installation.settings.seal_every_s, seal_due),
+    Recurring(NOTICES, lambda _installation: NOTICES_EVERY_S, notice_due),
     Recurring("usage.months", lambda _installation: MONTHS_EVERY_S, make_months_ahead),
     Recurring("usage.sweep", lambda _installation: SWEEP_EVERY_S, sweep),
 )

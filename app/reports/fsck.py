@@ -25,6 +25,7 @@ from app.kernel.actor import OPERATOR
 from app.listings import checking as listings_checking
 from app.metering import checking as metering_checking
 from app.metering import checking_links as metering_links
+from app.metering import checking_notices as metering_notices
 
 PATIENCE_S = 10.0
 LOOK_AGAIN_S = 0.25
@@ -57,6 +58,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("contracts", lambda seen: contracts_leaves.problems(seen.market)),
     ("metering", lambda seen: metering_checking.problems(seen.after)),
     ("metering", lambda seen: metering_links.problems(seen.before, seen.market, seen.after)),
+    ("metering", lambda seen: metering_notices.problems(seen.before, seen.market, seen.after)),
     ("billing", lambda seen: billing_checking.problems(seen.market, seen.after)),
     ("billing", lambda seen: billing_leaves.problems(seen.market)),
 )

@@ -19,6 +19,7 @@ KINDS = {
     "person_id": "usr",
     "key_id": "key",
     "negotiation_id": "neg",
+    "notice_id": "ntc",
     "contract_id": "ctr",
     "invoice_id": "inv",
     "payment_id": "pay",

@@ -27,6 +27,7 @@ from app.kernel.jws import KEY_PROOF_TYPE, TERMS_TYPE, sign_compact, sign_detach
 from app.metering.granting import apply_grant
 from app.metering.grants import compiled_from
 from app.metering.tally import open_tally
+from app.notices.telling import tell
 from tests.billing.sales import contract_of, month_of
 from tests.conftest import Api, Caller
 from tests.listings.examples import complete_metadata, licence_terms, per_unit_plan
@@ -82,6 +83,7 @@ def make_sale(operators: Operators, number: int) -> Sale:
     sale.ids["draft"] = _draft(provider, f"draft-{number}", number)
     sale.ids["sale"] = _sign(operators, sale)
     _call(operators, sale)
+    _tell_buyer(operators, sale)
     _bill(operators, sale, number)
     _hide(sale, number)
     return sale
@@ -199,6 +201,21 @@ def _call(operators: Operators, sale: Sale) -> None:
         return [answer.event_id for answer in settled]
 
     ids["event_id"] = asyncio.run(settle())[0]
+
+
+def _tell_buyer(operators: Operators, sale: Sale) -> None:
+    """A notice to the buyer alone: the provider's own would be another."""
+    ids = sale.ids["sale"]
+    with operators.installation.transaction(OPERATOR) as session:
+        tell(
+            session,
+            "usage.window_filling",
+            ids["contract_id"],
+            organisations=[sale.buyer.id],
+            scope="usage:read",
+            dedupe_key=ids["contract_id"],
+        )
+    ids["notice_id"] = _good(sale.buyer.caller.get(f"{API}/notices"))["items"][0]["id"]
 
 
 def _bill(operators: Operators, sale: Sale, number: int) -> None:
