@@ -188,6 +188,39 @@ def fsck(as_json: bool) -> None:
     sys.exit(1 if problems else 0)
 
 
+@main.group()
+def usage() -> None:
+    """What was used: counters and totals, and the events that they are made of."""
+
+
+@usage.command("recount")
+@click.option("--grant", "grant_id", help="One grant; without it, all of them.")
+@click.option("--all", "everything", is_flag=True, help="Every grant.")
+@click.option("--apply", is_flag=True, help="Write the totals anew where they differ.")
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
+def usage_recount(grant_id: str | None, everything: bool, apply: bool, as_json: bool) -> None:
+    """Make counters and totals again from the events, archived ones too, and tell differences.
+
+    Events and counters are never changed. Exit 1 when there was a difference, mended or not.
+    """
+    from dataclasses import asdict
+
+    from app.metering.recounting import recount
+
+    if everything == (grant_id is not None):
+        raise click.UsageError("say --grant ID or --all")
+    found = list(recount(_home(_settings()), grant_id, apply=apply))
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found]))
+    else:
+        for one in found:
+            said = "mended" if one.mended else "differs"
+            click.echo(f"{one.what} {one.name} of {one.grant_id} {said}:")
+            click.echo(f"  kept {one.kept}\n  counted {one.counted}")
+        click.echo(f"{len(found)} differences", err=True)
+    sys.exit(1 if found else 0)
+
+
 @main.command()
 @click.argument("any_id")
 @click.option("--json", "as_json", is_flag=True, help="Print the chain as JSON.")

@@ -63,6 +63,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How often a gateway asks what was revoked; one that has not for a second serves nothing."""
     checkpoint_every_s: Seconds = 0.5
     seal_every_s: Seconds = 30.0
+    usage_hot_days: Annotated[int, Meta(ge=400, le=36_500)] = 400
+    """How long events stay in the usage store before their month goes to a file in `archive_dir`,
+    which is kept for ever. At least 400: the events of a year's quota are counted in the store."""
     payout_hold_days: Days = 7
     invoice_due_days: Days = 15
 
@@ -70,6 +73,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def files_dir(self) -> Path:
         """Where uploaded and derived data files are kept."""
         return self.home / "files"
+
+    @property
+    def archive_dir(self) -> Path:
+        """Where months of events that left the usage store are kept; every host must see it."""
+        return self.home / "archive"
 
     def store_url(self, name: str) -> str:
         """The URL of the `market` or the `usage` store."""

@@ -37,7 +37,13 @@ def make_engine(url: str) -> Engine:
         max_overflow=POOL_SIZE,
         pool_pre_ping=True,
         pool_timeout=5,
-        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC -c lock_timeout=10s"},
+        connect_args={
+            "connect_timeout": 5,
+            "options": "-c timezone=UTC -c lock_timeout=10s",
+            # A prepared statement belongs to one server connection: behind a pool that changes
+            # them between transactions it is gone, and it outlives a table that hides its own.
+            "prepare_threshold": None,
+        },
     )
 
 

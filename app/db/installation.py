@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -18,6 +19,8 @@ from app.kernel.clock import Clock
 from app.kernel.refusals import Refusal
 from app.kernel.sealing import MasterKeys
 from app.settings import Settings
+
+_ARCHIVE_DIR = "zhigu_archive_dir"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +87,16 @@ class Installation:
 
 def open_installation(settings: Settings, clock: Clock, keys: MasterKeys) -> Installation:
     """The installation that `settings` describe; connects to nothing yet."""
-    return Installation(
-        settings,
-        clock,
-        keys,
-        make_engine(settings.store_url("market")),
-        make_engine(settings.store_url("usage")),
-    )
+    usage = make_engine(settings.store_url("usage"))
+    usage.update_execution_options(**{_ARCHIVE_DIR: settings.archive_dir})
+    return Installation(settings, clock, keys, make_engine(settings.store_url("market")), usage)
+
+
+def archive_dir_of(connection: Connection) -> Path:
+    """The folder of the files that events of this usage store have gone to."""
+    found = connection.get_execution_options()[_ARCHIVE_DIR]
+    assert isinstance(found, Path)
+    return found
 
 
 def installation_of(session: Session) -> Installation:

@@ -8,7 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.metering.checking_reports import report_problems
+from app.metering.checking_totals import (
+    archive_problems,
+    partition_problems,
+    total_problems,
+)
 from app.metering.grants import compiled_from, frame_at
+from app.metering.history import history
 from app.metering.segments import segment_root
 from app.metering.tables import (
     grant_state,
@@ -34,13 +40,25 @@ def problems(connection: sa.Connection) -> Iterator[str]:
     """
     yield from _orphans(connection)
     yield from report_problems(connection)
-    grants = sa.select(grant_state).order_by(grant_state.c.grant_id)
-    for grant in connection.execute(grants.execution_options(yield_per=BATCH)):
-        yield from _counter_problems(connection, grant.grant_id)
-        yield from unit_problems(connection, grant)
-        yield from _number_problems(connection, grant)
-        yield from _segment_problems(connection, grant)
-        yield from _period_problems(connection, grant)
+    for grant in _grants(connection):
+        with history(connection, grant.grant_id, 1, grant.last_number):
+            yield from _counter_problems(connection, grant.grant_id)
+            yield from unit_problems(connection, grant)
+            yield from _number_problems(connection, grant)
+            yield from _segment_problems(connection, grant)
+            yield from _period_problems(connection, grant)
+            yield from total_problems(connection, grant)
+    yield from archive_problems(connection)
+    yield from partition_problems(connection)
+
+
+def _grants(connection: sa.Connection) -> Iterator[sa.Row[Any]]:
+    """Every grant, some at a time: no question is open while the next is asked."""
+    grants = sa.select(grant_state).order_by(grant_state.c.grant_id).limit(BATCH)
+    rows = connection.execute(grants).all()
+    while rows:
+        yield from rows
+        rows = connection.execute(grants.where(grant_state.c.grant_id > rows[-1].grant_id)).all()
 
 
 def begin_view(connection: sa.Connection) -> None:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from app.db.installation import Installation
-from app.metering.tables import grant_state, grant_terms, usage_event, usage_period
+from app.metering.history import history
+from app.metering.tables import (
+    grant_state,
+    grant_terms,
+    usage_archive,
+    usage_archived,
+    usage_event,
+    usage_period,
+)
 
 BATCH = 500
 LOCKED_AT_ONCE = 20
@@ -85,7 +93,7 @@ def units_between(
     sign = sa.case((usage_event.c.kind == "void", -1), else_=1)
     granted = usage_event.c.granted_units
     terms = (grant_terms.c.plan_id, grant_terms.c.terms_sha256, usage_event.c.meter)
-    rows = connection.execute(
+    wanted = (
         sa.select(
             *terms,
             sa.cast(sa.func.sum(sign * (usage_event.c.units - granted)), sa.BigInteger),
@@ -103,7 +111,8 @@ def units_between(
         .group_by(*terms)
         .order_by(sa.func.min(usage_event.c.number))
     )
-    return [PricedUnits(*row) for row in rows]
+    with history(connection, grant_id, first, last):
+        return [PricedUnits(*row) for row in connection.execute(wanted)]
 
 
 def grants_with_open_use(
@@ -136,12 +145,21 @@ def closed_to(connection: sa.Connection, grant_id: str) -> int:
 
 
 def last_numbers_before(connection: sa.Connection, at_us: int) -> Iterator[tuple[str, int]]:
-    """Every grant with the number of its last event that was settled before `at_us`."""
+    """Every grant with the number of its last event that was settled before `at_us`.
+
+    Of archived months only those that had ended by then are looked at.
+    """
+    event, archived = usage_event.c, usage_archived.c
+    places = sa.union_all(
+        sa.select(event.grant_id, event.number).where(event.settled_at_us < at_us),
+        sa.select(archived.grant_id, archived.last_number)
+        .join(usage_archive, usage_archive.c.month == archived.month)
+        .where(usage_archive.c.until_us <= at_us),
+    ).subquery()
     rows = connection.execute(
-        sa.select(usage_event.c.grant_id, sa.func.max(usage_event.c.number))
-        .where(usage_event.c.settled_at_us < at_us)
-        .group_by(usage_event.c.grant_id)
-        .order_by(usage_event.c.grant_id)
+        sa.select(places.c.grant_id, sa.func.max(places.c.number))
+        .group_by(places.c.grant_id)
+        .order_by(places.c.grant_id)
         .execution_options(yield_per=BATCH)
     )
     for grant_id, number in rows:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.audit.merkle import Hash, leaf_hash
 from app.kernel.canonical import canonical
 from app.kernel.clock import from_epoch_us, rfc3339
+from app.metering.history import history
 from app.metering.tables import grant_state, grant_terms, usage_event, usage_report
 
 EventDocument = dict[str, Any]
@@ -86,12 +87,13 @@ def event_document(row: sa.Row[Any]) -> EventDocument:
 def events_between(
     connection: sa.Connection, grant_id: str, first: int, last: int
 ) -> Iterator[EventDocument]:
-    """The grant's events `first` to `last`, both included, by number."""
-    rows = connection.execute(
-        EVENTS.where(
-            usage_event.c.grant_id == grant_id, usage_event.c.number.between(first, last)
-        ).order_by(usage_event.c.number)
-    )
+    """The grant's events `first` to `last`, both included, by number, archived or not."""
+    with history(connection, grant_id, first, last):
+        rows = connection.execute(
+            EVENTS.where(
+                usage_event.c.grant_id == grant_id, usage_event.c.number.between(first, last)
+            ).order_by(usage_event.c.number)
+        ).all()
     for row in rows:
         yield event_document(row)
 

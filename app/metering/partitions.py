@@ -140,6 +140,19 @@ def missing_months(connection: sa.Connection, at_us: int) -> Iterator[Month]:
         month = month.next
 
 
+def partitions_without_keys(connection: sa.Connection) -> Sequence[str]:
+    """Partitions that lack one of the unique keys that each must have of its own."""
+    if is_sqlite(connection):
+        return []
+    rows = connection.exec_driver_sql(
+        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+        " LEFT JOIN pg_index x ON x.indrelid = c.oid AND x.indisunique AND x.indisvalid"
+        " WHERE i.inhparent = 'usage_event'::regclass"
+        " GROUP BY c.relname HAVING count(x.indexrelid) < 3 ORDER BY c.relname"
+    )
+    return [str(row[0]) for row in rows]
+
+
 def _is_mine(connection: sa.Connection) -> bool:
     return bool(connection.exec_driver_sql(_MINE).scalar_one())
 

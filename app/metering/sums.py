@@ -16,14 +16,12 @@ from app.kernel.actor import Actor
 from app.kernel.clock import day_after, day_start, epoch_us
 from app.kernel.refusals import Malformed
 from app.metering.seeing import visible_to
-from app.metering.tables import grant_state, usage_event
+from app.metering.tables import grant_state, usage_event, usage_total
+from app.metering.totals import DAY_US, EPOCH, SHANGHAI_US
 from app.metering.windows import WindowKind, calendar_days
 
-DAY_US = 24 * 3600 * 1_000_000
-# Asia/Shanghai has had no summer time since 1991: its days are whole days of a shifted clock.
-SHANGHAI_US = 8 * 3600 * 1_000_000
-EPOCH = date(1970, 1, 1)
 MAX_SPAN_DAYS = 1_100
+FOREVER_US = 2**63 - 1
 
 
 class Grouping(StrEnum):
@@ -58,15 +56,32 @@ class UsageFilter:
         return conditions
 
     @property
+    def within_us(self) -> tuple[int, int]:
+        """The half-open stretch of time, in microseconds since the epoch."""
+        return (
+            0 if self.first_on is None else epoch_us(day_start(self.first_on)),
+            FOREVER_US if self.last_on is None else epoch_us(day_after(self.last_on)),
+        )
+
+    @property
     def of_events(self) -> list[sa.ColumnElement[bool]]:
         """The conditions on `usage_event`."""
         conditions = []
+        from_us, until_us = self.within_us
         if self.first_on is not None:
-            from_us = epoch_us(day_start(self.first_on))
             conditions.append(usage_event.c.settled_at_us >= from_us)
         if self.last_on is not None:
-            until_us = epoch_us(day_after(self.last_on))
             conditions.append(usage_event.c.settled_at_us < until_us)
+        return conditions
+
+    @property
+    def of_totals(self) -> list[sa.ColumnElement[bool]]:
+        """The conditions on `usage_total`."""
+        conditions = []
+        if self.first_on is not None:
+            conditions.append(usage_total.c.day >= self.first_on)
+        if self.last_on is not None:
+            conditions.append(usage_total.c.day <= self.last_on)
         return conditions
 
 
@@ -156,24 +171,42 @@ def _parts(
     wanted: UsageFilter,
     grouping: Grouping,
 ) -> Iterator[tuple[Any, ...]]:
-    """Sums by key and meter."""
+    """Sums by key and meter: of the totals, and of the events that are in no total yet."""
     named = {
         Grouping.LISTING: grant_state.c.listing_id,
         Grouping.CONTRACT: grant_state.c.contract_id,
     }.get(grouping)
-    day = (usage_event.c.settled_at_us + SHANGHAI_US) // DAY_US
-    void = usage_event.c.kind == "void"
+    total, event = usage_total.c, usage_event.c
+    yield from _rows(
+        connection,
+        sa.select(
+            (total.day if named is None else named).label("key"),
+            total.meter,
+            sa.func.sum(total.units),
+            sa.func.sum(total.calls),
+        )
+        .join(grant_state, grant_state.c.grant_id == total.grant_id)
+        .where(*mine, *wanted.of_totals)
+        .group_by(sa.text("1"), total.meter),
+    )
+    day = (event.settled_at_us + SHANGHAI_US) // DAY_US
+    void = event.kind == "void"
     yield from _rows(
         connection,
         sa.select(
             (day if named is None else named).label("key"),
-            usage_event.c.meter,
-            sa.func.sum(sa.case((void, -usage_event.c.units), else_=usage_event.c.units)),
+            event.meter,
+            sa.func.sum(sa.case((void, -event.units), else_=event.units)),
             sa.func.sum(sa.case((void, -1), else_=1)),
         )
-        .join(grant_state, grant_state.c.grant_id == usage_event.c.grant_id)
+        .join(
+            grant_state,
+            sa.and_(
+                grant_state.c.grant_id == event.grant_id, event.number > grant_state.c.totalled_to
+            ),
+        )
         .where(*mine, *wanted.of_events)
-        .group_by(sa.text("1"), usage_event.c.meter),
+        .group_by(sa.text("1"), event.meter),
     )
 
 
