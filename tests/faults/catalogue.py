@@ -9,5 +9,6 @@ DEEDS: dict[str, str] = {
     "a statement of granting, sealing or closing fails, each in turn": "F-A3",
     "power loss while batches are written": "F-A6",
     "1 to 1,000 callers race for a quota of 1 or 100, through 1 or 4 gateways": "F-C2",
+    "clients that are slow, hang up, pipeline, want a part or send what nobody can read": "F-D2",
 }
 """Every row of the table in `README.md`, in its order."""
