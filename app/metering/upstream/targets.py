@@ -13,6 +13,8 @@ TARGET_MAX_BYTES = 8_000
 _PATH = re.compile(rb"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)*")
 _QUERY = re.compile(rb"[\x21\x22\x24-\x7e]*")
 _UNPRINTABLE = re.compile(rb"[\x00-\x1f\x7f]")
+# A segment of one or two dots. Some servers cut path parameters off first: `..;x` climbs there.
+_DOTS = re.compile(rb"(?:^|[/\\])\.{1,2}(?:;[^/\\]*)?(?:[/\\]|\Z)")
 # As often as some chain of servers might decode.
 _DECODINGS = 4
 
@@ -30,8 +32,10 @@ def join_path(base: UpstreamUrl, path: bytes) -> str:
     for _ in range(_DECODINGS):
         if _UNPRINTABLE.search(decoded):
             raise PathRefused("The path holds a control character.")
-        if any(_is_dots(segment) for segment in re.split(rb"[/\\]", decoded)):
+        if _DOTS.search(decoded):
             raise PathRefused("The path holds a dot segment.")
+        if b"%" not in decoded:
+            break
         decoded = unquote_to_bytes(decoded)
     return f"{base.path}{path.decode('ascii')}" or "/"
 
@@ -43,8 +47,3 @@ def read_query(query: bytes) -> str:
     if not _QUERY.fullmatch(query):
         raise PathRefused("The query holds a character that must be percent-encoded.")
     return query.decode("ascii")
-
-
-def _is_dots(segment: bytes) -> bool:
-    # Some servers cut path parameters off first: `..;x` climbs there.
-    return segment.split(b";")[0] in {b".", b".."}
