@@ -40,6 +40,8 @@ class Breaker:
 
     def fail(self, now_s: float) -> None:
         """A call got none."""
+        if self.failures >= FAILURES_TO_OPEN and not self.probing:
+            return  # it was under way when the breaker opened: one break counts once
         self.failures, self.probing = self.failures + 1, False
         if self.failures >= FAILURES_TO_OPEN:
             doublings = min(self.failures - FAILURES_TO_OPEN, 10)

@@ -51,6 +51,16 @@ def test_a_failed_probe_doubles_the_wait_up_to_a_bound() -> None:
     assert max(waits) == OPEN_MAX_S
 
 
+def test_calls_that_break_together_open_it_once() -> None:
+    breaker = opened()
+    for _ in range(50):
+        breaker.fail(100.0)
+    assert breaker.wait_s(101.0) is None
+    breaker.start()
+    breaker.fail(101.0)
+    assert breaker.wait_s(101.0) == 2
+
+
 def test_an_abandoned_probe_lets_the_next_one_try() -> None:
     breaker = opened()
     breaker.start()
