@@ -17,7 +17,8 @@ class Journal:
     """What a client knows: the receipt that each of its keys was answered with.
 
     `spent` are keys whose data were cut off again and again: each was counted once, and the policy
-    gives them no more. `refused` are those that found no room.
+    gives them no more. `refused` are those that found no room. `overdue` counts calls that nobody
+    answered in time.
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,7 @@ class Journal:
         self.spent: set[str] = set()
         self.refused: set[str] = set()
         self.statuses: set[int] = set()
+        self.overdue = 0
         self.answered_at_s: list[float] = []
 
     def answered(self, key: str, receipt: str) -> None:
@@ -60,7 +62,7 @@ async def call_until_told(
     """Call under `key` again and again until it is answered with data, or never will be."""
     while True:
         try:
-            timeout = aiohttp.ClientTimeout(total=10)
+            timeout = aiohttp.ClientTimeout(total=20)
             headers = {"Idempotency-Key": key}
             async with session.get(
                 f"{url}?observer={key}", headers=headers, timeout=timeout
@@ -71,7 +73,9 @@ async def call_until_told(
                 receipt = answer.headers.get("Usage-Receipt")
                 if journal.told(key, answer.status, receipt, problem):
                     return
-        except (aiohttp.ClientError, TimeoutError, ConnectionError):
+        except TimeoutError:
+            journal.overdue += 1
+        except (aiohttp.ClientError, ConnectionError):
             pass
         await asyncio.sleep(pause_s)
 
