@@ -64,9 +64,11 @@ class Market:
         """A published listing of the provider's."""
         return publish(self.provider, self.admin, goods)
 
-    def contract(self, listed: Listed, purpose: str, days: tuple[date, date]) -> dict[str, Any]:
+    def contract(
+        self, listed: Listed, purpose: str, days: tuple[date, date], channel: str = ""
+    ) -> dict[str, Any]:
         """A contract that both have signed, in force at the gateway."""
-        channel = "upstream" if listed.slug.endswith("api") else "hosted"
+        channel = channel or ("upstream" if listed.slug.endswith("api") else "hosted")
         wish = Wish(listed.listing_id, listed.plan_id, purpose, channel, *days)
         contract = sign_contract(self.provider, self.buyer, wish, self.clock.now())
         self.run_jobs()

@@ -43,21 +43,33 @@ class Sold:
     """A listing under one policy, and a contract on it."""
 
     def __init__(
-        self, market: Market, slug: str, licence: dict[str, Any], purpose: str = "RESEARCH"
+        self,
+        market: Market,
+        slug: str,
+        licence: dict[str, Any],
+        purpose: str = "RESEARCH",
+        channel: str = "hosted",
     ) -> None:
         self._market = market
         self._slug = slug
-        listed = market.list_goods(replace(world_gdp(slug), licence=licence))
+        goods = replace(world_gdp(slug), licence=licence)
+        modes = {**goods.listing["metadata"], "delivery_modes": ["hosted", "file"]}
+        listed = market.list_goods(replace(goods, listing={**goods.listing, "metadata": modes}))
         kept = market.provider.client.get(f"{API}/listings/{listed.listing_id}/licence")["odrl"]
         assert kept["permission"][0]["constraint"] == licence["permission"][0]["constraint"]
-        self.contract = market.contract(listed, purpose, DAYS)
+        self.contract = market.contract(listed, purpose, DAYS, channel)
         # The gateway has heard of the contract when it no longer says that there is none.
-        market.wait_for(lambda: self.ask("&where=nonsense").status == 400)
+        path = "rows?where=nonsense" if channel == "hosted" else "files/nonsense"
+        market.wait_for(lambda: self.call(path).status in {400, 404})
 
     def ask(self, query: str = "", **headers: str) -> Answer:
         """One call for data."""
-        path = f"/data/{self._slug}/rows?limit=1{query}"
-        return self._market.buyer.client.call("GET", path, headers=headers, refusals=True)
+        return self.call(f"rows?limit=1{query}", **headers)
+
+    def call(self, path: str, **headers: str) -> Answer:
+        """One call below the listing's place."""
+        url = f"/data/{self._slug}/{path}"
+        return self._market.buyer.client.call("GET", url, headers=headers, refusals=True)
 
     def problem(self, **headers: str) -> tuple[int, str]:
         answer = self.ask(**headers)
@@ -87,6 +99,34 @@ def test_the_count_decides_how_often_data_are_given(market: Market) -> None:
     assert answer.json()["type"] == "urn:zhigu:problem:quota-exhausted"
     assert answer.json()["windows"][0]["limit_units"] == 3
     assert "retry-after" not in answer.headers, "what a licence counts does not come back"
+
+
+def test_columns_and_rows_decide_which_part_of_the_data_is_given(market: Market) -> None:
+    part = {
+        "zhigu:columns": ("isAnyOf", ["Year", "Value"]),
+        "zhigu:rows": ("eq", "\"Country Code\" = 'CHN' and Year >= 2000"),
+    }
+    with pytest.raises(Refused) as refused:
+        Sold(market, "no-such-part", policy(**{"zhigu:rows": ("eq", "Province = 'CQ'")}))
+    (gate,) = refused.value.answer.json()["gates"]
+    assert gate["gate"] == "licence"
+    assert "There is no column 'Province'" in gate["reason"]
+
+    rows = Sold(market, "part", policy(**part)).call("rows?limit=1000").json()["items"]
+    assert [row["Year"] for row in rows] == list(range(2000, 2000 + len(rows)))
+    assert {name for row in rows for name in row} == {"Year", "Value"}
+
+    sold = Sold(market, "part-as-file", policy(**part), channel="file")
+    name = sold.call("files").json()["items"][0]["name"]
+    assert name == "world_gdp.csv"
+    file = sold.call(f"files/{name}")
+    assert len(file.body.splitlines()) == 1 + len(rows)
+    assert {line.count(b",") for line in file.body.splitlines()} == {1}
+    assert sold.contract["id"] in file.headers["content-disposition"]
+    again = sold.call(f"files/{name}", **{"If-None-Match": file.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+    events = market.buyer.client.get(f"{API}/usage/events")["items"]
+    assert sorted(event["operation"] for event in events) == ["files", "rows"]
 
 
 def test_the_end_date_decides_until_when_data_are_given(market: Market) -> None:
