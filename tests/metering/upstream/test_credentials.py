@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import pytest
@@ -84,6 +85,39 @@ def test_a_basic_credential_is_recognised_in_its_encoded_form() -> None:
     token = base64.b64encode(b"user:p@ssword")
     auth = {"kind": "basic", "username": "user", "sealed": sealed("p@ssword")}
     assert failure(answer(b"Basic " + token), auth=auth) == "echo"
+
+
+@pytest.mark.parametrize("held_max_bytes", [None, 1])
+def test_a_credential_that_comes_in_two_pieces_is_recognised_before_either_goes_on(
+    held_max_bytes: int | None,
+) -> None:
+    async def in_two_pieces(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 48\r\n\r\nyour key, which we keep, is s3cr"
+        )
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(b"et/key-1, thank you")
+        await writer.drain()
+
+    async def scenario(client: UpstreamClient, server: RawServer) -> bytes:
+        auth = {"kind": "header", "name": "X-Api-Key", "sealed": sealed("s3cret/key-1")}
+        got = b""
+        with pytest.raises(UpstreamFailed) as failed:
+            begun = await client.fetch(upstream_at(server.url, auth=auth), get(), held_max_bytes)
+            got += begun.body
+            assert begun.rest is not None
+            try:
+                while piece := await begun.rest.piece():
+                    got += piece
+            finally:
+                await begun.rest.close()
+        assert failed.value.reason == "echo"
+        return got
+
+    got = play_with_client(in_two_pieces, scenario)
+    assert b"s3cr" not in got
+    assert bool(got) == (held_max_bytes == 1)
 
 
 def test_a_header_credential_with_a_line_break_does_not_split_the_request() -> None:
