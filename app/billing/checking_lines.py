@@ -13,6 +13,7 @@ from sqlmodel import Session, col, func, select
 from app.billing.billed import load_contracts
 from app.billing.fees import RatedAmount, break_down
 from app.billing.invoices.issuing import lines_of
+from app.billing.invoices.late import LateBook, late_uses
 from app.billing.invoices.lines import LineKind, SignedPrices, charge_lines
 from app.billing.invoices.models import Invoice, InvoicedRange, InvoiceLine
 from app.billing.invoices.months import BilledContract
@@ -22,6 +23,7 @@ from app.billing.periods import parse_period
 from app.kernel.clock import epoch_us
 from app.kernel.money import currency_of
 from app.metering.closing import closed_to, last_numbers_before, units_between
+from app.metering.late_use import late_units
 
 AT_ONCE = 200
 
@@ -104,7 +106,12 @@ def _events_missing(
                 yield f"B2: {name} begins at {row.first_number}, not at {reached + 1}"
             reached = row.last_number
         parts = units_between(usage, grant_id, row.first_number, row.last_number)
-        if (units := sum(part.units for part in parts)) != row.units:
+        starts_at_us = epoch_us(parse_period(row.period).starts_at)
+        late = late_units(usage, grant_id, row.first_number, row.last_number, starts_at_us)
+        noted = {use.late_for: use.units for use in late_uses(row.late) if use.units}
+        if late != noted:
+            yield f"B2: {name} was closed with {noted} units of earlier months, it has {late}"
+        if (units := sum(part.units for part in parts) - sum(late.values())) != row.units:
             yield f"B2: {name} was closed with {row.units} units, its events have {units}"
         if (granted := sum(part.granted_units for part in parts)) != row.granted_units:
             yield (
@@ -122,15 +129,20 @@ def _wrongly_priced(
     statement = select(InvoiceLine).where(InvoiceLine.grant_id == contract.grant_id)
     for line in session.exec(statement.order_by(col(InvoiceLine.position))):
         lines[line.invoice_id].append(line)
-    carried = 0
+    book = LateBook(contract)
     for row in rows:
-        carried += row.units - row.rated_units
+        carried = book.carried + row.units - row.rated_units
         if carried > 0:
             yield f"B2: {row.grant_id} in {row.period} has {carried} units on no line"
         on_invoice = lines.pop(row.invoice_id, []) if row.invoice_id else []
         first = row.period == str(contract.first_period)
-        if not _is_rated(contract.prices, row, on_invoice, first=first):
+        on_time = [line for line in on_invoice if line.late_for is None]
+        late = [line for line in on_invoice if line.late_for is not None]
+        if not _is_rated(contract.prices, row, on_time, first=first):
             yield f"B2: {row.grant_id} in {row.period} is not priced as was signed"
+        if not _is_late_rated(book, row, on_time, late):
+            yield f"B2: late use of {row.grant_id} in {row.period} is not priced as was signed"
+        book.note(row.period, row.units, row.rated_units, late_uses(row.late))
     for invoice_id in sorted(lines):
         yield f"B2: {invoice_id} has lines of {contract.grant_id} for no closed month"
 
@@ -153,11 +165,30 @@ def _is_rated(
     rates = (str(prices.vat_rate), str(prices.fee_rate))
     if any((line.vat_rate, line.fee_rate) != rates for line in lines):
         return False
-    return all(
-        (line.first_number, line.last_number) == (row.first_number, row.last_number)
-        for line in lines
-        if line.units
-    )
+    return all(_is_of_range(line, row) for line in lines)
+
+
+def _is_late_rated(
+    book: LateBook, row: InvoicedRange, on_time: Sequence[InvoiceLine], late: Sequence[InvoiceLine]
+) -> bool:
+    """Whether the late use is priced as it is on top of what its months came to before."""
+    noted = late_uses(row.late)
+    room_minor = sum(line.amount_minor for line in on_time)
+    again = book.price({use.late_for: use.units for use in noted}, room_minor)
+    wanted = [
+        (line.late_for, line.charge, line.kind.value, line.units, line.amount.minor)
+        for one in again
+        for line in one.lines
+    ]
+    seen = [(line.late_for, line.charge, line.kind, line.units, line.amount_minor) for line in late]
+    as_noted = [one.use for one in again] == noted
+    return as_noted and seen == wanted and all(_is_of_range(line, row) for line in late)
+
+
+def _is_of_range(line: InvoiceLine, row: InvoicedRange) -> bool:
+    """A line that counts units names the events that they are of."""
+    numbers = (line.first_number, line.last_number)
+    return not line.units or numbers == (row.first_number, row.last_number)
 
 
 def _foreign_terms(

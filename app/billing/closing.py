@@ -38,6 +38,7 @@ from app.kernel.refusals import Outage
 from app.metering import tasks as metering_tasks
 from app.metering.closing import close_ranges, grants_with_open_use
 from app.metering.granting import load_grant
+from app.metering.late_use import grants_with_reports, late_units
 
 CLOSE = "period.close"
 ENDED = "contract.ended"
@@ -172,11 +173,18 @@ def _close_ranges(
     billed = sorted(contracts, key=lambda one: one.grant_id)
     ends_at_us = epoch_us(period.ends_at)
     closed = close_ranges(installation, [one.grant_id for one in billed], ends_at_us)
+    starts_at_us = epoch_us(period.starts_at)
     months = []
-    for contract in billed:
-        found = closed[contract.grant_id]
-        events = EventRange(found.first_number, found.last_number, found.units, found.granted_units)
-        months.append(ContractMonth(contract, period, events, after_end))
+    with installation.usage_transaction(writes=False) as connection:
+        reported = grants_with_reports(connection, closed)
+        for contract in billed:
+            found, late = closed[contract.grant_id], {}
+            numbers = found.first_number, found.last_number
+            if contract.grant_id in reported:
+                late = late_units(connection, contract.grant_id, *numbers, starts_at_us)
+            on_time = found.units - sum(late.values())
+            events = EventRange(*numbers, on_time, found.granted_units, late)
+            months.append(ContractMonth(contract, period, events, after_end))
     return months
 
 

@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlmodel import Session, func, select
+from sqlmodel import Session
 
 from app.billing.billed import OpenContract, load_contracts
 from app.billing.fees import Breakdown, break_down
+from app.billing.invoices.drawing import late_book
 from app.billing.invoices.lines import ChargeLine, carry_over, charge_lines, rated_amounts
-from app.billing.invoices.models import InvoicedRange
 from app.billing.invoices.months import BilledContract
 from app.billing.periods import Period, period_of
 from app.contracts.queries import access_contract
 from app.db.session import actor_of, now
 from app.kernel.clock import epoch_us
+from app.metering.late_use import late_units_settled
 from app.metering.sums import Grouping, UsageFilter, usage_sums
 from app.metering.unit_grants import granted_between
 
@@ -43,21 +44,24 @@ def preview_contract(
 
 def _months(session: Session, usage: sa.Connection, contract: OpenContract) -> Iterator[OpenMonth]:
     billed = contract.contract
-    found = session.exec(
-        select(func.coalesce(func.sum(InvoicedRange.units - InvoicedRange.rated_units), 0)).where(
-            InvoicedRange.grant_id == billed.grant_id
-        )
-    ).one()
-    carried = int(found)  # a sum of 64-bit integers is numeric on PostgreSQL
+    book = late_book(session, billed)
     for period in contract.open_months(period_of(now(session))):
-        used = _units(session, usage, billed, period)
+        late = _late(usage, billed, period)
         granted = _granted(usage, billed, period)
-        units, carried = carry_over(carried, used - granted)
+        used = _units(session, usage, billed, period) - granted - sum(late.values())
+        units, _ = carry_over(book.carried, used)
         first = period == billed.first_period
-        lines = charge_lines(billed.prices.plan, units, granted, first=first)
-        amounts = rated_amounts(billed.prices, lines)
-        money = break_down(amounts, billed.prices.plan.money)
+        lines = list(charge_lines(billed.prices.plan, units, granted, first=first))
+        came_late = book.price(late, sum(line.amount.minor for line in lines))
+        book.note(str(period), used, units, [one.use for one in came_late])
+        lines += [line for one in came_late for line in one.lines]
+        money = break_down(rated_amounts(billed.prices, lines), billed.prices.plan.money)
         yield OpenMonth(billed, period, units, lines, money)
+
+
+def _late(usage: sa.Connection, contract: BilledContract, period: Period) -> dict[str, int]:
+    from_us, until_us = epoch_us(period.starts_at), epoch_us(period.ends_at)
+    return late_units_settled(usage, contract.grant_id, from_us, until_us)
 
 
 def _granted(usage: sa.Connection, contract: BilledContract, period: Period) -> int:

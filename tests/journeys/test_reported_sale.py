@@ -2,10 +2,15 @@
 
 Items at 100 free a month, then 0.50 each; 1,000 a month at most. VAT 6 %, alliance fee 7.5 %.
 In November 300 and 200 items are reported, and the 200 corrected to 180: 480, of which 380 cost.
+November is closed. In December 40 items of November come late and its 300 are corrected to 290: 30
+more at 0.50. December's own 150 are 100 free and 50 at 0.50.
 
 | | items | net | VAT | gross | fee | to the provider |
 |---|---|---|---|---|---|---|
 | November | 480 | 190.00 | 11.40 | 201.40 | 14.25 | 187.15 |
+| December | 150 | 25.00 | | | | |
+| late for November | 30 | 15.00 | | | | |
+| December's invoice | 180 | 40.00 | 2.40 | 42.40 | 3.00 | 39.40 |
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ from tests.metering.reports import BATCHED, correction, report
 
 NOVEMBER_20 = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)
 DECEMBER_1 = datetime(2026, 11, 30, 16, 0, tzinfo=UTC)  # midnight in Chongqing
+DECEMBER_10 = datetime(2026, 12, 10, 1, 0, tzinfo=UTC)
+JANUARY_1 = datetime(2026, 12, 31, 16, 0, tzinfo=UTC)
 PER_ITEM = {"model": "per_unit", "unit_price": price("0.50")}
 PLAN = {
     "name": "模型评分",
@@ -96,7 +103,28 @@ def test_a_reported_sale_adds_up(market: Market) -> None:
     # Nothing of it goes through the gateway.
     assert call(market, listed.slug, contract["id"]).status == 403
 
-    # Both sides see the same, at once.
+    see_from_both_sides(market, contract)
+
+    market.go_to(DECEMBER_1 + timedelta(hours=1))
+    market.admin.post(f"{API}/billing/periods/2026-11/close")
+    market.run_jobs()
+    november = invoice_of(market, "2026-11")
+    assert amounts(november) == {"net": 19000, "vat": 1140, "gross": 20140, "fee": 1425}
+    assert lines_of(market, november) == [("included", 100, 0), ("usage", 380, 19000)]
+
+    come_late(market, contract)
+    # The receipt proves the report with what it said; the chain reaches it.
+    receipt = market.buyer.client.call("GET", f"{API}/usage/events/{found[0][2]}/receipt").body
+    proven = verify_receipt(receipt, market.admin.call("GET", "/audit/keys").body.decode().strip())
+    assert proven.event is not None
+    assert proven.event["reported"]["id"] == "run-1"
+    [sale] = inspect_any(market.installation, found[0][2])
+    assert {event_id for _, _, event_id in found} <= sale.ids
+    assert list(check_everything(market.installation)) == []
+
+
+def see_from_both_sides(market: Market, contract: Mapping[str, Any]) -> None:
+    """Buyer and provider see the same, at once."""
     for client in (market.buyer.client, market.provider.client):
         [use] = client.get(f"{API}/usage?contract_id={contract['id']}&group_by=month")["items"]
         assert (use["key"], use["meter"], use["units"]) == ("2026-11", "item", 480)
@@ -111,18 +139,28 @@ def test_a_reported_sale_adds_up(market: Market) -> None:
         ]
         assert events[3]["reported"]["corrects"] == 2
 
-    market.go_to(DECEMBER_1 + timedelta(hours=1))
-    market.admin.post(f"{API}/billing/periods/2026-11/close")
-    market.run_jobs()
-    november = invoice_of(market, "2026-11")
-    assert amounts(november) == {"net": 19000, "vat": 1140, "gross": 20140, "fee": 1425}
-    assert lines_of(market, november) == [("included", 100, 0), ("usage", 380, 19000)]
 
-    # The receipt proves the report with what it said; the chain reaches it.
-    receipt = market.buyer.client.call("GET", f"{API}/usage/events/{found[0][2]}/receipt").body
-    proven = verify_receipt(receipt, market.admin.call("GET", "/audit/keys").body.decode().strip())
-    assert proven.event is not None
-    assert proven.event["reported"]["id"] == "run-1"
-    [sale] = inspect_any(market.installation, found[0][2])
-    assert {event_id for _, _, event_id in found} <= sale.ids
-    assert list(check_everything(market.installation)) == []
+def come_late(market: Market, contract: Mapping[str, Any]) -> None:
+    """What comes late for November is on the next invoice, at what it makes November dearer."""
+    market.go_to(DECEMBER_10)
+    late, fix, own = (
+        report("run-4", 40, time="2026-11-30T23:59:59+08:00"),
+        correction("fix-1", 290, "run-1", time="2026-12-10T08:00:00+08:00"),
+        report("run-5", 150, time="2026-12-09T08:00:00+08:00"),
+    )
+    assert [status for status, _, _ in tell(market, contract, late, fix, own)] == ["posted"] * 3
+    preview = market.buyer.client.get(f"{API}/billing/preview?contract_id={contract['id']}")
+    assert preview["net"]["amount_minor"] == 4000
+    market.go_to(JANUARY_1 + timedelta(hours=1))
+    market.admin.post(f"{API}/billing/periods/2026-12/close")
+    market.run_jobs()
+    december = invoice_of(market, "2026-12")
+    assert amounts(december) == {"net": 4000, "vat": 240, "gross": 4240, "fee": 300}
+    assert lines_of(market, december) == [
+        ("included", 100, 0),
+        ("usage", 50, 2500),
+        ("late", 30, 1500),
+    ]
+    shown = market.buyer.client.get(f"{API}/invoices/{december['id']}")
+    assert shown["lines"][2]["late_for"] == "2026-11"
+    assert "late usage of 2026-11" in shown["lines"][2]["description"]

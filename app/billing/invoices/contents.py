@@ -50,4 +50,6 @@ def content_hash(invoice: Invoice, lines: Sequence[InvoiceLine]) -> str:
 def _line(line: InvoiceLine) -> dict[str, Any]:
     document = line.model_dump()
     del document["invoice_id"]
+    if document["late_for"] is None:  # an invoice from before there was any says what it said
+        del document["late_for"]
     return document

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from app.billing.fees import break_down
 from app.billing.invoices.issuing import issue_invoice, lock_series
+from app.billing.invoices.late import LateBook, LateUse, late_uses
 from app.billing.invoices.lines import (
     ChargeLine,
     LineKind,
@@ -21,14 +22,14 @@ from app.billing.invoices.lines import (
     rated_amounts,
 )
 from app.billing.invoices.models import Invoice, InvoicedRange, InvoiceLine
-from app.billing.invoices.months import ContractMonth
+from app.billing.invoices.months import BilledContract, ContractMonth
 from app.billing.invoices.states import InvoiceState
 from app.db.session import now
 from app.kernel.ids import InvoiceId, new_id
 from app.kernel.money import currency_of
 
-MonthLines = tuple[ContractMonth, int, Sequence[ChargeLine]]
-"""A month, its units that are priced, and its lines."""
+MonthLines = tuple[ContractMonth, int, Sequence[LateUse], Sequence[ChargeLine]]
+"""A month, its units that are priced, the late use of others in it, and its lines."""
 
 
 def draw_invoices(
@@ -53,11 +54,11 @@ def draw_invoices(
 
 def _draw(session: Session, months: Sequence[ContractMonth], scope: str) -> InvoiceId | None:
     priced = [_price(session, month) for month in months]
-    with_lines = [(month, units, lines) for month, units, lines in priced if lines]
+    with_lines = [(month, lines) for month, _, _, lines in priced if lines]
     invoice = _add_invoice(session, with_lines, scope) if with_lines else None
-    for month, units, lines in priced:
+    for month, units, late, lines in priced:
         invoice_id = invoice.id if invoice is not None and lines else None
-        session.add(_range_row(session, month, units, invoice_id))
+        session.add(_range_row(session, month, units, late, invoice_id))
     session.flush()
     if invoice is None:
         return None
@@ -65,27 +66,38 @@ def _draw(session: Session, months: Sequence[ContractMonth], scope: str) -> Invo
     return InvoiceId(invoice.id)
 
 
+def late_book(session: Session, contract: BilledContract) -> LateBook:
+    """What the contract's months have been priced for on the invoices that are drawn."""
+    book = LateBook(contract)
+    ranges = session.exec(
+        select(InvoicedRange)
+        .where(InvoicedRange.grant_id == contract.grant_id)
+        .order_by(col(InvoicedRange.period))
+    )
+    for row in ranges:
+        book.note(row.period, row.units, row.rated_units, late_uses(row.late))
+    return book
+
+
 def _price(session: Session, month: ContractMonth) -> MonthLines:
-    carried = session.exec(
-        select(func.coalesce(func.sum(InvoicedRange.units - InvoicedRange.rated_units), 0)).where(
-            InvoicedRange.grant_id == month.contract.grant_id
-        )
-    ).one()
-    units, _ = carry_over(int(carried), month.events.units)
+    book = late_book(session, month.contract)
+    units, _ = carry_over(book.carried, month.events.units)
     plan, granted = month.contract.prices.plan, month.events.granted_units
-    lines = charge_lines(plan, units, granted, first=month.is_first)
+    lines = list(charge_lines(plan, units, granted, first=month.is_first))
     if not month.owes_minimum:
         lines = [line for line in lines if line.kind is not LineKind.MINIMUM]
-    return month, units, lines
+    late = book.price(month.events.late, sum(line.amount.minor for line in lines))
+    lines += [line for one in late for line in one.lines]
+    return month, units, [one.use for one in late], lines
 
 
-def _add_invoice(session: Session, priced: Sequence[MonthLines], scope: str) -> Invoice:
+def _add_invoice(
+    session: Session, priced: Sequence[tuple[ContractMonth, Sequence[ChargeLine]]], scope: str
+) -> Invoice:
     contract = priced[0][0].contract
     currency = currency_of(contract.prices.plan.currency)
     amounts = [
-        amount
-        for month, _, lines in priced
-        for amount in rated_amounts(month.contract.prices, lines)
+        amount for month, lines in priced for amount in rated_amounts(month.contract.prices, lines)
     ]
     money = break_down(amounts, currency)
     invoice = Invoice(
@@ -107,7 +119,7 @@ def _add_invoice(session: Session, priced: Sequence[MonthLines], scope: str) -> 
     )
     session.add(invoice)
     session.flush()
-    places = [(month, line) for month, _, lines in priced for line in lines]
+    places = [(month, line) for month, lines in priced for line in lines]
     session.add_all(
         _line_row(invoice.id, position, month, line)
         for position, (month, line) in enumerate(places)
@@ -142,11 +154,16 @@ def _line_row(
         currency=line.amount.currency,
         vat_rate=str(prices.vat_rate),
         fee_rate=str(prices.fee_rate),
+        late_for=line.late_for,
     )
 
 
 def _range_row(
-    session: Session, month: ContractMonth, rated_units: int, invoice_id: str | None
+    session: Session,
+    month: ContractMonth,
+    rated_units: int,
+    late: Sequence[LateUse],
+    invoice_id: str | None,
 ) -> InvoicedRange:
     return InvoicedRange(
         grant_id=month.contract.grant_id,
@@ -157,6 +174,7 @@ def _range_row(
         units=month.events.units,
         rated_units=rated_units,
         granted_units=month.events.granted_units,
+        late=[use.document() for use in late],
         invoice_id=invoice_id,
         closed_at=now(session),
     )

@@ -29,6 +29,10 @@ class LineKind(StrEnum):
     FIXED = "fixed"
     MINIMUM = "minimum"
     CAP = "cap"
+    LATE = "late"
+    """Units of an earlier month that came after it; what they make that month dearer by."""
+    CREDIT = "credit"
+    """Units of an earlier month that were corrected away, and what they give back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,10 @@ class SignedPrices:
 
 @dataclass(frozen=True, slots=True)
 class ChargeLine:
-    """One line: `charge` is its place in the plan; amounts are without tax."""
+    """One line: `charge` is its place in the plan; amounts are without tax.
+
+    `late_for` is the earlier month that the units are of, where it is one.
+    """
 
     charge: int
     model: str
@@ -52,6 +59,7 @@ class ChargeLine:
     units: int
     amount: Money
     tiers: Sequence[dict[str, Any]]
+    late_for: str | None = None
 
 
 def charge_lines(
@@ -78,7 +86,8 @@ def rated_amounts(prices: SignedPrices, lines: Sequence[ChargeLine]) -> Iterator
 def describe(prices: SignedPrices, line: ChargeLine) -> str:
     """One line of text for people: what was sold, under which plan and charge."""
     counted = f", {line.units:,} × {prices.plan.meter.value}" if line.units else ""
-    return f"{prices.title} · {prices.plan.name} · {_WORDS[line.kind]}{counted}"
+    month = f" {line.late_for}" if line.late_for else ""
+    return f"{prices.title} · {prices.plan.name} · {_WORDS[line.kind]}{month}{counted}"
 
 
 def carry_over(carried: int, units: int) -> tuple[int, int]:
@@ -137,4 +146,6 @@ _WORDS = {
     LineKind.FIXED: "一次性 once",
     LineKind.MINIMUM: "保底补足 minimum",
     LineKind.CAP: "封顶减免 cap",
+    LineKind.LATE: "补计 late usage of",
+    LineKind.CREDIT: "更正退减 credit for usage of",
 }

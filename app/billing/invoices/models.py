@@ -93,7 +93,7 @@ class InvoiceLine(SQLModel, table=True):
     """What one charge of one contract comes to, and the events that it counts.
 
     `kind` says whether units were paid for, included, granted, or none were counted (fixed,
-    minimum, cap).
+    minimum, cap); or that they are of the earlier month `late_for` (late, credit).
     """
 
     __tablename__ = "invoice_line"
@@ -126,6 +126,7 @@ class InvoiceLine(SQLModel, table=True):
     currency: str = text_field(3)
     vat_rate: str = text_field(RATE_CHARS)
     fee_rate: str = text_field(RATE_CHARS)
+    late_for: str | None = text_field(PERIOD_CHARS, nullable=True)
 
 
 class InvoicedRange(SQLModel, table=True):
@@ -133,7 +134,8 @@ class InvoicedRange(SQLModel, table=True):
 
     An empty range ends before it begins. `units` are what was settled less what was given back,
     maybe below zero; `rated_units` are those that were priced, the rest is carried to a next month.
-    `granted_units` beside them burned from unit grants: rated zero, and never carried.
+    `granted_units` beside them burned from unit grants: rated zero, and never carried. `late` has
+    the units of earlier months beside them, and how many of each are priced here.
     """
 
     __tablename__ = "invoiced_range"
@@ -159,6 +161,7 @@ class InvoicedRange(SQLModel, table=True):
     units: int = int_field()
     rated_units: int = int_field()
     granted_units: int = int_field()
+    late: list[Any] = json_field()
     invoice_id: str | None = ref_field("invoice.id", nullable=True)
     closed_at: datetime = moment_field()
 

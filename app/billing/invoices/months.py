@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.billing.invoices.lines import SignedPrices
@@ -14,13 +14,15 @@ from app.billing.periods import Period
 class EventRange:
     """The events of one grant in one month, by number; an empty range ends before it begins.
 
-    `units` are those settled less those given back, but for `granted_units`, which are rated zero.
+    `units` are those settled less those given back, but for `granted_units`, which are rated zero,
+    and for `late`: units of earlier months, by month, that were reported in this one.
     """
 
     first_number: int
     last_number: int
     units: int
     granted_units: int = 0
+    late: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

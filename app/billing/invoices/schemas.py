@@ -39,9 +39,14 @@ class TaxView(View):
     last_number=1000,
     tiers=[],
     vat_rate="0.06",
+    late_for=None,
 )
 class LineView(View):
-    """What one charge of one contract comes to, and the usage events that it counts."""
+    """What one charge of one contract comes to, and the usage events that it counts.
+
+    Of `kind` late or credit, it is about use of the earlier month `late_for`, reported or corrected
+    after that month was closed, and its amount is the difference that it makes to that month.
+    """
 
     id: str
     contract_id: str
@@ -60,6 +65,7 @@ class LineView(View):
     tiers: list[dict[str, Any]]
     amount: MoneyView
     vat_rate: str
+    late_for: str | None
 
 
 @looks_like(
@@ -169,4 +175,5 @@ def _line(line: InvoiceLine) -> LineView:
         tiers=line.tiers,
         amount=money_view(Money(line.amount_minor, currency_of(line.currency))),
         vat_rate=line.vat_rate,
+        late_for=line.late_for,
     )

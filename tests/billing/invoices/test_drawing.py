@@ -32,7 +32,7 @@ DECEMBER = NOVEMBER.following()
 COPY_LINE = (
     "INSERT INTO invoice_line SELECT 'lin_x', invoice_id, 99, contract_id, grant_id, listing_id,"
     " plan_id, terms_sha256, charge, model, kind, description, meter, units, first_number,"
-    " last_number, tiers, amount_minor, currency, vat_rate, fee_rate FROM invoice_line"
+    " last_number, tiers, amount_minor, currency, vat_rate, fee_rate, late_for FROM invoice_line"
 )
 
 
