@@ -7,12 +7,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check bench faults fix lock clean setup browser
+.PHONY: run test check bench faults fix lock clean setup browser pgbouncer
 
 run: setup
 	@$(BIN)/zhigu sandbox --port $(PORT)
 
-test: setup browser
+test: setup browser pgbouncer
 	ZHIGU_TEST_PG=$(PG) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup
@@ -45,6 +45,9 @@ $(STAMP): requirements/dev.txt pyproject.toml deploy/setup
 
 browser:
 	@sh deploy/browser
+
+pgbouncer:
+	@sh deploy/pgbouncer
 
 clean:
 	rm -rf $(VENV) var .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -36,7 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     home: Path = Path("var")
     """Where stores, files and the master key live (`ZHIGU_HOME`)."""
     market_url: str = ""
-    """`sqlite:///…` or `postgresql://…`; empty: `market.db` in `home`."""
+    """`sqlite:///…` or `postgresql://…`; empty: `market.db` in `home`. Behind a pooler that lends
+    its connections for one transaction (PgBouncer, `pool_mode = transaction`), the URL ends in
+    `?pool_mode=transaction`; PgBouncer needs no setting for our sake."""
     usage_url: str = ""
     """The usage store; empty: `usage.db` in `home`."""
     public_url: str = "http://127.0.0.1:8000"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
 WRITES = "zhigu_writes"
 SNAPSHOT = "REPEATABLE READ"
+SESSION = {"timezone": "UTC", "lock_timeout": "10s"}
 
 
 def make_engine(url: str) -> Engine:
@@ -30,8 +31,10 @@ def make_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
-        parsed.set(drivername="postgresql+psycopg"),
+    address, is_pooled = pooled_url(parsed)
+    options = {} if is_pooled else {"options": " ".join(f"-c {n}={v}" for n, v in SESSION.items())}
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
@@ -39,12 +42,23 @@ def make_engine(url: str) -> Engine:
         pool_timeout=5,
         connect_args={
             "connect_timeout": 5,
-            "options": "-c timezone=UTC -c lock_timeout=10s",
             # A prepared statement belongs to one server connection: behind a pool that changes
             # them between transactions it is gone, and it outlives a table that hides its own.
             "prepare_threshold": None,
+            **options,
         },
     )
+    if is_pooled:
+        event.listen(engine, "begin", _begin_pooled)
+    return engine
+
+
+def pooled_url(url: URL) -> tuple[URL, bool]:
+    """The URL as drivers know it, and whether it leads to a pooler which lends its connections for
+    one transaction (`?pool_mode=transaction`): nothing may outlive a transaction there.
+    """
+    is_pooled = url.query.get("pool_mode") == "transaction"
+    return url.difference_update_query(["pool_mode"]), is_pooled
 
 
 def writing(engine: Engine) -> Engine:
@@ -74,6 +88,11 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin_pooled(connection: Connection) -> None:
+    for name, value in SESSION.items():
+        connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -14,27 +14,31 @@ from typing import Any, TypeVar
 
 import asyncpg
 import structlog
+from sqlalchemy import make_url
 
+from app.db.engine import pooled_url
 from app.kernel.refusals import Outage
 from app.metering.calls import Batch, Call, KnownKey, Outcome, Settled, Standing, Void
 from app.metering.grants import Counter, CounterKey, Frame
 from app.metering.settling import frames_of
+from app.metering.tally_pooled import LentConnection
 
 CONNECT_TIMEOUT_S = 2.0
 COMMAND_TIMEOUT_S = 5.0
 RECOVERY_BOUND_S = 3.0
 RETRY_EVERY_S = 0.1
 # The function's plans are made once, perhaps while the tables are still empty: only ever by index.
-SESSION = {
-    "application_name": "zhigu-tally",
+# A pooler that lends its connections has these set anew in each transaction.
+SETTINGS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
     "jit": "off",
     "lock_timeout": "4000",
     "statement_timeout": "4500",
-    "timezone": "UTC",
 }
+# These PgBouncer keeps for each of its clients by itself.
+SESSION = {"application_name": "zhigu-tally", "timezone": "UTC"}
 
 T = TypeVar("T")
 log = structlog.get_logger("tally")
@@ -44,7 +48,8 @@ class PostgresDriver:
     """One connection for one writer; it reconnects by itself."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+        url, self._is_lent = pooled_url(make_url(dsn))
+        self._dsn = url.render_as_string(hide_password=False)
         self._connection: asyncpg.Connection | None = None
         self._reader: asyncpg.Connection | None = None
         self._reading = asyncio.Lock()
@@ -142,18 +147,24 @@ class PostgresDriver:
 
     async def _connect(self) -> asyncpg.Connection:
         try:
-            connection = await asyncpg.connect(
-                self._dsn,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=COMMAND_TIMEOUT_S,
-                server_settings=SESSION,
-            )
+            if self._is_lent:
+                return LentConnection(await self._open(SESSION, statement_cache_size=0), SETTINGS)
+            connection = await self._open({**SESSION, **SETTINGS})
             if await connection.fetchval("SHOW synchronous_commit") == "off":
                 # A billed call must be on disk before it is served, whatever the server's default.
                 await connection.execute("SET synchronous_commit = on")
         except (*_UNKNOWN, asyncpg.PostgresError) as error:
             raise _away() from error
         return connection
+
+    async def _open(self, settings: dict[str, str], **options: int) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            self._dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings=settings,
+            **options,
+        )
 
 
 def _away() -> Outage:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+
+import pytest
 
 from app.db.changes import (
     PAGE,
@@ -63,6 +66,48 @@ def test_a_number_that_is_seen_is_never_followed_by_a_smaller_one(
         seen += len(numbers)
     for thread in threads:
         thread.join()
+
+
+@pytest.mark.parametrize("ends", ["committed", "rolled back"])
+def test_one_that_took_its_number_early_and_commits_late_is_waited_for(
+    installation: Installation, ends: str
+) -> None:
+    other = threading.Thread(target=put, args=(installation, "late"))
+
+    def read() -> list[Change]:
+        with installation.usage.connect() as connection:
+            return list(changes_since(connection, 0).items)
+
+    with suppress(KeyError), installation.usage_transaction() as connection:
+        assert announce(connection, "grant", "early", 1) == 1
+        other.start()
+        other.join(0.3)
+        assert other.is_alive(), "nobody takes a number while another's is not committed"
+        assert read() == [], "nor is any seen"
+        if ends == "rolled back":
+            raise KeyError
+    other.join(10)
+    subjects = ["early", "late"] if ends == "committed" else ["late"]
+    assert [(one.number, one.subject) for one in read()] == list(enumerate(subjects, 1))
+
+
+def test_a_reader_whose_connections_broke_goes_on_where_it_was(
+    installation: Installation, engine_name: str
+) -> None:
+    put(installation, "a")
+    with installation.usage.connect() as connection:
+        seen = changes_since(connection, 0).last_number
+    if engine_name == "postgres":
+        with installation.usage_transaction() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+    else:
+        installation.usage.dispose()
+    put(installation, "b")
+    with installation.usage.connect() as connection:
+        assert changes_since(connection, seen).items == (Change(2, "grant", "b"),)
 
 
 def test_a_reader_behind_what_is_kept_must_load_everything(installation: Installation) -> None:

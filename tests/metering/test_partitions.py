@@ -24,7 +24,7 @@ from app.metering.partitions import (
 )
 from app.metering.tables import usage_event
 from app.metering.tally import open_driver
-from app.metering.tally_postgres import SESSION
+from app.metering.tally_postgres import SETTINGS
 from tests.metering.calling import NOON_US, call_on
 from tests.metering.store import execute, fsck, give, settle
 
@@ -154,7 +154,7 @@ def test_the_functions_plans_go_by_index_in_every_month(months: Installation) ->
     """Settling looks for an amended window's use and for a batch's earlier events."""
     question = """SELECT number FROM usage_event e WHERE e.grant_id = 'g' AND {} """
     with months.usage_transaction() as connection:
-        for name, value in SESSION.items():
+        for name, value in SETTINGS.items():
             if name.startswith("enable_"):
                 connection.exec_driver_sql(f"SET LOCAL {name} = {value}")
         for condition in ("e.event_id = 'e'", "e.voids = 3", "e.number BETWEEN 3 AND 9"):
