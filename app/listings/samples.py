@@ -1,10 +1,15 @@
-"""Samples: the few rows that a public page shows, with what is sensitive masked."""
+"""Samples: the few rows that a public page shows: licensed ones, with what is sensitive masked."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
+
+from app.listings.conditions.columns import columns_of
+from app.listings.conditions.errors import QueryRefused
+from app.listings.conditions.expressions import parse_expression
+from app.listings.conditions.meeting import meets
 
 MASK = "***"
 
@@ -14,6 +19,17 @@ _PERSONAL = re.compile(
     r"(?<![0-9])(?:1[3-9][0-9]{9}|[1-9][0-9]{16}[0-9Xx])(?![0-9])"
     r"|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 )
+
+
+def licensed_rows(
+    rows: Iterable[Mapping[str, Any]], condition: str, columns: Sequence[Mapping[str, str]]
+) -> list[Mapping[str, Any]]:
+    """The rows that certainly meet a licence's condition; none while it cannot be read."""
+    try:
+        expression = parse_expression(condition, columns_of(columns), "rows")
+    except QueryRefused:
+        return []  # of a draft: the gates will say what is wrong
+    return [row for row in rows if meets(expression, row)]
 
 
 def masked_names(

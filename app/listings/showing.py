@@ -32,7 +32,7 @@ from app.listings.queries import (
     visible_listing,
     working_file,
 )
-from app.listings.samples import masked_names, masked_rows
+from app.listings.samples import licensed_rows, masked_names, masked_rows
 from app.listings.views import (
     CardView,
     LicenceView,
@@ -167,7 +167,7 @@ def licence_view(listing: Listing, document: dict[str, Any]) -> LicenceView:
 
 
 def show_sample(session: Session, listing_id: str) -> SampleView:
-    """The first rows with sensitive values masked; only columns that the licence shows."""
+    """The first rows with sensitive values masked; only columns and rows that the licence shows."""
     listing = visible_listing(session, listing_id)
     if sees_all_of(actor_of(session), listing):
         file, policy, stated = working_file(session, listing_id), listing.licence, listing.stated
@@ -176,15 +176,17 @@ def show_sample(session: Session, listing_id: str) -> SampleView:
         file, policy, stated = _file_of(session, version), version.licence, version.document
     if file is None:
         raise NoSampleYet("There is no table to show rows of.")
-    shown = list(file.columns)
+    shown, rows = list(file.columns), list(file.sample)
     if policy is not None:
         licence = licence_from_odrl(policy, listing.id, listing.provider_id)
         if licence.columns is not None:
             shown = [column for column in shown if column["name"] in licence.columns]
+        if licence.rows is not None:
+            rows = licensed_rows(rows, licence.rows, file.columns)
     personal = stated.get("pi_class") in _PERSONAL
     masked = masked_names(shown, stated.get("schema", []), personal=personal)
     names = [column["name"] for column in shown]
-    return SampleView(columns=shown, masked=masked, rows=masked_rows(file.sample, names, masked))
+    return SampleView(columns=shown, masked=masked, rows=masked_rows(rows, names, masked))
 
 
 def _file_of(session: Session, version: ListingVersion) -> DataFile | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.listings.samples import masked_names, masked_rows
+from app.listings.samples import licensed_rows, masked_names, masked_rows
 from tests.listings.examples import licence_terms, per_unit_plan
 from tests.listings.shop import API, Shop, good, refused
 
@@ -72,8 +72,8 @@ def test_with_personal_data_every_text_is_masked() -> None:
     assert masked_names(columns, fields, personal=True) == ["name", "key", "photo", "salary"]
 
 
-def on_sale(shop: Shop, licence: dict[str, Any], **metadata: Any) -> str:
-    listing_id = shop.draft("people", **metadata)
+def on_sale(shop: Shop, licence: dict[str, Any], slug: str = "people", **metadata: Any) -> str:
+    listing_id = shop.draft(slug, **metadata)
     good(shop.upload(listing_id, PEOPLE))
     good(shop.provider.put(f"{API}/{listing_id}/licence", json=licence))
     good(shop.provider.post(f"{API}/{listing_id}/plans", json=per_unit_plan()))
@@ -92,6 +92,39 @@ def test_a_visitor_sees_masked_rows_of_the_columns_that_the_licence_shows(shop: 
     assert first == {"phone": "***", "note": "电话***请回", "age": 35, "salary": "***"}
     assert second == {"phone": None, "note": None, "age": None, "salary": None}
     assert good(shop.provider.get(f"{API}/{listing_id}/sample")) == sample
+
+
+def test_a_visitor_sees_only_rows_that_the_licence_shows(shop: Shop) -> None:
+    for slug, condition, ages in (
+        ("all", "age = 35 or age is null", [35, None]),
+        ("old", "age >= 35", [35]),
+        ("none", "age > 35 and name = '张三'", []),
+    ):
+        listing_id = on_sale(shop, licence_terms(rows=condition), slug=slug)
+        sample = good(shop.anonymous.get(f"{API}/{listing_id}/sample"))
+        assert [row["age"] for row in sample["rows"]] == ages
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [
+        ("t != 'x'", ["whole"]),
+        ("not t = 'x'", ["whole"]),
+        ("t is not null", ["whole"]),
+        ("t like '%whole' or n = 1", ["whole"]),
+        ("n = 1", ["whole", "cut…"]),
+        ("m > 0.5", []),
+        ("n > 'soon'", []),
+    ],
+)
+def test_a_row_that_cannot_be_judged_is_not_shown(condition: str, kept: list[str]) -> None:
+    columns = [
+        {"name": "t", "type": "VARCHAR"},
+        {"name": "n", "type": "BIGINT"},
+        {"name": "m", "type": "DECIMAL(9,2)"},
+    ]
+    rows = [{"t": "whole", "n": 1, "m": "odd"}, {"t": "cut…", "n": 1, "m": None}]
+    assert [row["t"] for row in licensed_rows(rows, condition, columns)] == kept
 
 
 def test_a_sample_of_what_is_not_on_sale_is_the_providers_and_the_alliances(shop: Shop) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.listings.conditions.meeting import CUT
 from app.listings.datafiles.duck import closed_database, identifier, literal
 from app.listings.datafiles.formats import PARQUET_MAGIC, SourceFormat
 from app.listings.datafiles.reading import Column, relation_of
@@ -150,4 +151,4 @@ def _sample_value(type_name: str, value: str | None) -> Any:
     if type_name in ("DOUBLE", "FLOAT") and math.isfinite(float(value)):
         return float(value)
     clean = value.replace("\0", "\ufffd")  # PostgreSQL's JSON holds no NUL
-    return clean if len(clean) <= SAMPLE_TEXT_CHARS else clean[:SAMPLE_TEXT_CHARS] + "…"
+    return clean if len(clean) <= SAMPLE_TEXT_CHARS else clean[:SAMPLE_TEXT_CHARS] + CUT

@@ -25,7 +25,8 @@ from app.metering.hosted.store import HostedGrant
 FOLDER = "made"
 MAKE_MAX_S = 600.0
 WAIT_MAX_S = 10.0
-PIECE_BYTES = 262_144
+# Small enough that only who takes less than a kilobyte a second is left (`streams.STALL_MAX_S`).
+PIECE_BYTES = 65_536
 FILE_FORMATS = (Format.CSV, Format.PARQUET)
 
 

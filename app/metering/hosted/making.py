@@ -72,7 +72,8 @@ def _write_parquet(connection: DuckDBPyConnection, recipe: FileRecipe, target: P
     marks = ", ".join(f"{name}: {literal(text)}" for name, text in recipe.watermark.items())
     rows = _rows(recipe, columns)
     written = connection.execute(
-        f"COPY ({rows.text}) TO {literal(str(target))} (FORMAT parquet, KV_METADATA {{{marks}}})",
+        f"COPY ({rows.text}) TO {literal(str(target))} "
+        f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{marks}}})",
         list(rows.parameters),
     ).fetchone()
     assert written is not None
