@@ -10,6 +10,7 @@ from app.contracts.errors import NotLicensed
 from app.contracts.terms import Points, moments, points_of
 from app.listings.licences import EnforcedTerms, Licence, enforceable
 from app.listings.odrl import licence_from_odrl
+from app.listings.plans import grants_units
 
 
 def licence_of(document: Mapping[str, Any]) -> Licence:
@@ -41,6 +42,8 @@ def check_licensed(licence: Licence, points: Points, buyer_id: str) -> None:
         )
     if terms.recipients is not None and buyer_id not in terms.recipients:
         raise NotLicensed("The licence does not name this buyer.", clause="recipient")
+    if terms.count is not None and grants_units(points.plan.plan):
+        raise NotLicensed("The licence counts every use: no units come beside it.", clause="count")
     starts_at, ends_at = _overlap(points, terms)
     if starts_at >= ends_at:
         raise NotLicensed("The licence does not cover any of these days.", clause="dateTime")

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from app.audit.told import Tale, lost_rows, with_tales
+from app.contracts.granting_units import told_units
 from app.contracts.models import (
     Contract,
     DataGrant,
@@ -18,6 +19,7 @@ from app.contracts.models import (
     Negotiation,
     Signature,
     TermsVersion,
+    UnitGrant,
 )
 from app.contracts.states import ContractState, NegotiationState, Side
 
@@ -46,10 +48,12 @@ def problems(session: Session) -> Iterator[str]:
     yield from _contract_problems(session)
     yield from _hold_problems(session)
     yield from _grant_problems(session)
+    yield from _unit_problems(session)
     yield from lost_rows(session, "negotiation:requested", Negotiation.id)
     yield from lost_rows(session, "contract:signed", Signature.id)
     yield from lost_rows(session, "contract:finalized", Contract.id)
     yield from lost_rows(session, "grant:opened", DataGrant.id)
+    yield from lost_rows(session, "units:granted", UnitGrant.id)
 
 
 def _terms_problems(session: Session) -> Iterator[str]:
@@ -168,3 +172,10 @@ def _grant_problems(session: Session) -> Iterator[str]:
             "reason": None if grant.reason is None else grant.reason.value,
         }:
             yield f"A1: grant {grant.id} is not what its last leaf says"
+
+
+def _unit_problems(session: Session) -> Iterator[str]:
+    rows = select(UnitGrant).order_by(col(UnitGrant.id))
+    for granted, tale in with_tales(session, rows, ["units:granted"], lambda row: row.id):
+        if not tale.has("units:granted", granted.granted_at, **told_units(granted)):
+            yield f"A1: unit grant {granted.id} is not what its leaf says"

@@ -13,6 +13,7 @@ Refusal
     ├── PartySuspended         a party may not trade now                422
     ├── TermsNotOffered        plan, dates or quota do not fit          422
     ├── NotLicensed            the licence does not allow it            422
+    ├── UnitsNotGranted        nobody could burn these units            422
     ├── SignatureMissing       nothing was signed                       422
     ├── SignatureInvalid       the signature does not hold              422
     ├── SigningKeyUnknown      no such key of this organisation         422
@@ -83,6 +84,13 @@ class NotLicensed(RuleBroken):
 
     slug = "not-licensed"
     title = "Not allowed by the licence"
+
+
+class UnitsNotGranted(RuleBroken):
+    """No call could burn these units, or there are too many grants of them."""
+
+    slug = "units-not-granted"
+    title = "Units not granted"
 
 
 class SignatureMissing(RuleBroken):

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from sqlmodel import Session, col, select
 
 from app.audit.links import Link
-from app.contracts.models import Contract, DataGrant, Negotiation, Signature, TermsVersion
+from app.contracts.models import (
+    Contract,
+    DataGrant,
+    Negotiation,
+    Signature,
+    TermsVersion,
+    UnitGrant,
+)
 from app.kernel.clock import rfc3339
 from app.kernel.ids import kind_of
 
@@ -18,6 +25,7 @@ def contract_of(session: Session, any_id: str) -> str | None:
         "ctr": select(Contract.id).where(Contract.id == any_id),
         "neg": select(Contract.id).where(Contract.negotiation_id == any_id),
         "grt": select(DataGrant.contract_id).where(DataGrant.id == any_id),
+        "ugr": select(UnitGrant.contract_id).where(UnitGrant.id == any_id),
         "sig": select(Contract.id)
         .join(Signature, col(Signature.negotiation_id) == col(Contract.negotiation_id))
         .where(Signature.id == any_id),
@@ -74,3 +82,7 @@ def links_of(session: Session, contract_id: str) -> Iterator[Link]:
     yield Link(contract.id, "contract", facts)
     for grant in session.exec(select(DataGrant).where(DataGrant.contract_id == contract_id)):
         yield Link(grant.id, "grant", {"epoch": grant.epoch, "live": grant.live})
+    units = select(UnitGrant).where(UnitGrant.contract_id == contract_id)
+    for granted in session.exec(units.order_by(col(UnitGrant.id))):
+        told = {"kind": granted.kind.value, "units": granted.amount_units}
+        yield Link(granted.id, "unit grant", told)

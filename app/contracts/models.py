@@ -1,4 +1,4 @@
-"""Rows: negotiations, versions of terms, signatures, contracts, holds on them, grants."""
+"""Rows: negotiations, versions of terms, signatures, contracts, holds on them, grants, units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from app.contracts.states import ContractState, NegotiationState, Side
+from app.contracts.states import ContractState, NegotiationState, Side, UnitKind
 from app.db.columns import (
     EnumText,
     IdText,
@@ -26,6 +26,7 @@ from app.db.columns import (
 
 SHA256_CHARS = 64
 REASON_CHARS = 500
+CAUSE_CHARS = 60
 
 
 class Negotiation(SQLModel, table=True):
@@ -165,3 +166,32 @@ class DataGrant(SQLModel, table=True):
     epoch: int = int_field()
     live: bool = bool_field()
     reason: ContractState | None = enum_field(ContractState, nullable=True)
+
+
+class UnitGrant(SQLModel, table=True):
+    """Units beside a contract's quotas, free of charge; never changed, burned in the usage store.
+
+    `cause` says once per grant why: the trial, a window that left units over, or its own id.
+    """
+
+    __tablename__ = "granted_units"
+    __table_args__ = (
+        sa.UniqueConstraint("grant_id", "cause"),
+        sa.CheckConstraint("amount_units >= 1", name="amount"),
+        sa.CheckConstraint("priority BETWEEN 0 AND 255", name="priority"),
+        sa.CheckConstraint("starts_at < ends_at", name="life"),
+    )
+
+    id: str = id_field()
+    contract_id: str = ref_field("contract.id")
+    grant_id: str = ref_field("data_grant.id", index=False)
+    kind: UnitKind = enum_field(UnitKind)
+    cause: str = text_field(CAUSE_CHARS)
+    meter: str = text_field(10)
+    priority: int = int_field()
+    amount_units: int = int_field()
+    starts_at: datetime = moment_field()
+    ends_at: datetime = moment_field()
+    side: Side | None = enum_field(Side, nullable=True)
+    reason: str | None = text_field(REASON_CHARS, nullable=True)
+    granted_at: datetime = moment_field()

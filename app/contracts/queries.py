@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from app.contracts.models import (
     Negotiation,
     Signature,
     TermsVersion,
+    UnitGrant,
 )
 from app.contracts.states import Side
 from app.db.session import actor_of
@@ -196,3 +197,29 @@ def _visible(session: Session, model: type[Deal]) -> SelectOfScalar[Deal]:
 
 def _sees_all(actor: Actor) -> bool:
     return actor.kind in _OURSELVES or has_role(actor, *OVERSEERS)
+
+
+def units_of_contract(contract_id: str) -> SelectOfScalar[UnitGrant]:
+    """What was granted on a contract that the asker may have."""
+    return select(UnitGrant).where(UnitGrant.contract_id == contract_id)
+
+
+def burnable_units(session: Session, grant_id: str, at: datetime) -> Sequence[UnitGrant]:
+    """The units of a grant that calls may burn now or later."""
+    return session.exec(
+        select(UnitGrant)
+        .where(UnitGrant.grant_id == grant_id, col(UnitGrant.ends_at) > at)
+        .order_by(col(UnitGrant.id))
+    ).all()
+
+
+def units_by_id(session: Session, unit_grant_ids: Sequence[str]) -> dict[str, UnitGrant]:
+    """These grants of units by their ids; those that there are not are left out."""
+    rows = session.exec(select(UnitGrant).where(col(UnitGrant.id).in_(unit_grant_ids)))
+    return {row.id: row for row in rows}
+
+
+def every_unit_grant(session: Session) -> Iterator[Sequence[UnitGrant]]:
+    """All grants of units, some at a time."""
+    statement = select(UnitGrant).order_by(col(UnitGrant.id)).execution_options(yield_per=200)
+    yield from session.exec(statement).partitions()

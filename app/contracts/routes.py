@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from app.contracts.ending import end_contract
 from app.contracts.errors import ListingNotOpen
+from app.contracts.granting_units import UnitWish, give_units
 from app.contracts.models import Contract, Negotiation
 from app.contracts.negotiating import (
     Wish,
@@ -33,13 +34,16 @@ from app.contracts.schemas import (
     ContractView,
     NegotiationView,
     NewNegotiation,
+    NewUnits,
     ReasonBody,
     SigningBody,
     TerminationBody,
     TermsChange,
+    UnitGrantView,
+    unit_grant_view,
 )
 from app.contracts.signing import OfferedSignature, agree_terms, verify_terms
-from app.contracts.states import ContractState, NegotiationState
+from app.contracts.states import ContractState, NegotiationState, UnitKind
 from app.contracts.suspending import resume_contract, suspend_contract
 from app.contracts.viewing import (
     show_contract,
@@ -261,6 +265,20 @@ def end(
     return show_contract(session, end_contract(session, contract_id, _reason(data)))
 
 
+@post(f"{CONTRACT}/unit-grants", sync_to_thread=True, guards=[WRITE], tags=TAGS)
+def grant_units(
+    contract_id: FromPath[str], data: JSONBody[NewUnits], session: NamedDependency[Session]
+) -> UnitGrantView:
+    """Grant units beside the quotas, as the provider; goodwill, as an admin of the alliance too.
+
+    Calls burn them within seconds; nothing takes them back.
+    """
+    wish = UnitWish(
+        UnitKind(data.kind), data.units, data.priority, data.first_on, data.last_on, data.reason
+    )
+    return unit_grant_view(give_units(session, contract_id, wish))
+
+
 def _reason(data: ReasonBody | None) -> str | None:
     return None if data is None else data.reason
 
@@ -281,4 +299,5 @@ ROUTERS = (
     suspend,
     resume,
     end,
+    grant_units,
 )

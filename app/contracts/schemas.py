@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -15,9 +15,12 @@ from app.contracts.models import (
     Negotiation,
     Signature,
     TermsVersion,
+    UnitGrant,
 )
+from app.contracts.states import UnitKind
 from app.http.examples import example_id, looks_like
 from app.http.schemas import Body, Text, View
+from app.kernel.canonical import MAX_INTEGER
 from app.kernel.jws import MAX_JWS_CHARS
 from app.listings.codes import Delivery, Purpose
 from app.listings.plans import Quota, Rate
@@ -81,6 +84,51 @@ class ReasonBody(Body):
     """Why, if one wants to say so."""
 
     reason: ReasonText | None = None
+
+
+@looks_like(kind="top_up", units=1000, priority=None, first_on=None, last_on="2026-12-31")
+class NewUnits(Body):
+    """Units beside the quotas, free of charge. Both dates are included; without them the units are
+    good from now, or to the contract's end. Of several grants the lowest `priority` burns first.
+    """
+
+    kind: Literal["top_up", "goodwill"]
+    units: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+    priority: Annotated[int, Meta(ge=0, le=255)] | None = None
+    first_on: date | None = None
+    last_on: date | None = None
+    reason: ReasonText | None = None
+
+
+@looks_like(
+    id=example_id("ugr"),
+    kind="top_up",
+    meter="call",
+    priority=200,
+    amount_units=1000,
+    burned_units=250,
+    left_units=750,
+    side="provider",
+)
+class UnitGrantView(View):
+    """Units beside the quotas: calls burn them first, in `[starts_at, ends_at)`, and nothing is
+    charged for them. `side` is who gave them, null where the plan did; `left_units` are lost at the
+    end.
+    """
+
+    id: str
+    contract_id: str
+    kind: UnitKind
+    meter: str
+    priority: int
+    amount_units: int
+    burned_units: int
+    left_units: int
+    starts_at: datetime
+    ends_at: datetime
+    granted_at: datetime
+    side: str | None
+    reason: str | None
 
 
 @looks_like(id=example_id("sig"), side="provider")
@@ -260,3 +308,22 @@ def _points(terms: TermsVersion) -> dict[str, str]:
         "plan_id": document["plan"]["id"],
         **{name: document[name] for name in ("purpose", "channel", "starts_on", "ends_on")},
     }
+
+
+def unit_grant_view(granted: UnitGrant, burned_units: int = 0) -> UnitGrantView:
+    """A grant of units and what calls have burned of it."""
+    return UnitGrantView(
+        id=granted.id,
+        contract_id=granted.contract_id,
+        kind=granted.kind,
+        meter=granted.meter,
+        priority=granted.priority,
+        amount_units=granted.amount_units,
+        burned_units=burned_units,
+        left_units=granted.amount_units - burned_units,
+        starts_at=granted.starts_at,
+        ends_at=granted.ends_at,
+        granted_at=granted.granted_at,
+        side=None if granted.side is None else granted.side.value,
+        reason=granted.reason,
+    )

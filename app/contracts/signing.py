@@ -22,6 +22,7 @@ from app.contracts.errors import (
     TermsReplaced,
 )
 from app.contracts.granting import open_grant
+from app.contracts.granting_units import grant_trial
 from app.contracts.models import Contract, Negotiation, Signature, TermsVersion
 from app.contracts.negotiating import check_parties, move
 from app.contracts.queries import access_negotiation, current_terms, earlier_terms, side_in
@@ -182,4 +183,5 @@ def _conclude(session: Session, negotiation: Negotiation, terms: TermsVersion) -
         plan_id=contract.plan_id,
         terms_sha256=terms.sha256,
     )
-    open_grant(session, contract)
+    grant = open_grant(session, contract)
+    grant_trial(session, contract, grant, terms.document)

@@ -38,6 +38,15 @@ class ContractState(StrEnum):
     SUPERSEDED = "superseded"
 
 
+class UnitKind(StrEnum):
+    """Why units were granted beside the quotas."""
+
+    TRIAL = "trial"
+    TOP_UP = "top_up"
+    GOODWILL = "goodwill"
+    CARRY_OVER = "carry_over"
+
+
 _BUYER = frozenset({Side.BUYER})
 _PROVIDER = frozenset({Side.PROVIDER})
 _EITHER = _BUYER | _PROVIDER

@@ -29,6 +29,7 @@ PREFIXES = frozenset(
         "ctr",
         "sig",
         "grt",
+        "ugr",
         "evt",
         "inv",
         "lin",

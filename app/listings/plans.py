@@ -174,6 +174,12 @@ def currency_for(charges: Sequence[Charge], stated: str | None) -> str:
     return found[0] if found else (stated or CNY)
 
 
+def grants_units(plan: Plan) -> bool:
+    """Whether units come with the plan beside its quotas."""
+    carries = any(quota.carry_over is not None for quota in plan.quotas)
+    return carries or plan.trial is not None
+
+
 def plan_document(plan: Plan) -> dict[str, Any]:
     """The plan as plain JSON values: text, whole numbers, no floats."""
     document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(plan))

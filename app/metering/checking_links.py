@@ -22,6 +22,7 @@ from app.db.session import now
 from app.jobs.queue import waiting_keys
 from app.kernel.clock import epoch_us
 from app.metering.tables import grant_state, grant_terms, usage_segment
+from app.metering.unit_links import unit_link_problems
 
 BATCH = 200
 # Sealing and recording run every minute: a segment that is older than this waits for nothing.
@@ -46,6 +47,7 @@ def problems(before: sa.Connection, session: Session, after: sa.Connection) -> I
     yield from _not_in_force(session, after)
     yield from _unrecorded(before, session)
     yield from _lost_segments(session, after)
+    yield from unit_link_problems(before, session, after)
 
 
 def _unsigned(before: sa.Connection, session: Session) -> Iterator[str]:

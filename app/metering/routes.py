@@ -22,6 +22,7 @@ from app.http.schemas import Page
 from app.kernel.actor import Actor
 from app.kernel.clock import DayOutOfRange
 from app.kernel.refusals import RowNotFound
+from app.metering import unit_routes
 from app.metering.queries import access_event, list_events
 from app.metering.quotas import quota_use
 from app.metering.receipts import export_event_receipt
@@ -162,4 +163,12 @@ def get_receipt(
     return Response(content, media_type="application/json")
 
 
-ROUTERS = (get_usage, get_windows, get_events, get_event, get_receipt, post_reports)
+ROUTERS = (
+    *unit_routes.ROUTERS,
+    get_usage,
+    get_windows,
+    get_events,
+    get_event,
+    get_receipt,
+    post_reports,
+)

@@ -51,6 +51,9 @@ class Lives:
         self.resumed = self.contract()
         self.move(buyer, self.resumed, "suspend", {"reason": "核对"})
         self.move(buyer, self.resumed, "resume")
+        units = {"kind": "top_up", "units": 5}
+        given = market.contract_step(provider, self.contract(), "unit-grants", units)
+        self.units = given.json()["id"]
         self.ended = self.contract()
         self.move(buyer, self.ended, "end", {"reason": "到此为止"})
 
@@ -78,6 +81,18 @@ def lives(market: Market, clock: SetClock) -> Lives:
 
 LATER = "'2026-12-01T00:00:00.000000Z'"
 BREAKS = {
+    "units without a leaf": (
+        "DELETE FROM audit_leaf WHERE subject_id = '{0.units}'",
+        "A1: unit grant {0.units} is not what its leaf says",
+    ),
+    "more units than were granted": (
+        "UPDATE granted_units SET amount_units = 6",
+        "A1: unit grant {0.units} is not what its leaf says",
+    ),
+    "units that are gone": (
+        "DELETE FROM granted_units",
+        "{0.units}",
+    ),
     "terms without a leaf": (
         "DELETE FROM audit_leaf WHERE subject_id = '{0.countered}' AND kind LIKE '%countered'",
         "A1: terms 3 of {0.countered} were proposed without a leaf",
