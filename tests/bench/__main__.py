@@ -9,10 +9,13 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from tests.bench.growth import events_lines, grants_lines, memory_lines
+from tests.bench.hosted import hosted_lines
 from tests.bench.metered import metered_lines, redis_lines
 from tests.bench.node import fastify_lines
 from tests.bench.report import HEAD, Line, NotMeasured
@@ -25,6 +28,10 @@ FIGURES: Mapping[str, Callable[[], Iterable[Line]]] = {
     "postgres": partial(metered_lines, "postgres"),
     "redis": redis_lines,
     "fastify": fastify_lines,
+    "hosted": hosted_lines,
+    "grants": grants_lines,
+    "events": events_lines,
+    "memory": memory_lines,
     "start-up": start_up_lines,
 }
 
@@ -53,6 +60,9 @@ def _measured(name: str) -> list[Line]:
             lines.append(line)
     except NotMeasured as missing:
         print(f"{name} | not measured: {missing}", flush=True)
+    except Exception as error:
+        traceback.print_exc()
+        print(f"{name} | not measured: {type(error).__name__}, told on stderr", flush=True)
     print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return lines
 
