@@ -48,6 +48,8 @@ def problems(connection: sa.Connection) -> Iterator[str]:
             yield from _segment_problems(connection, grant)
             yield from _period_problems(connection, grant)
             yield from total_problems(connection, grant)
+            if grant.archived_to:
+                yield from report_problems(connection, grant.grant_id)
     yield from archive_problems(connection)
     yield from partition_problems(connection)
 

@@ -12,20 +12,29 @@ from app.metering.reporting_desk import REPORTED
 from app.metering.tables import grant_state, grant_terms, usage_event, usage_report
 
 
-def report_problems(connection: sa.Connection) -> Iterator[str]:
+def report_problems(connection: sa.Connection, grant_id: str | None = None) -> Iterator[str]:
     """Reports without their event or of another provider, corrections that took nothing back, and
     events of reported grants that nobody reported.
+
+    Of a grant, which needs its whole `history`; else of all that have nothing in the archive.
     """
+    archived = sa.select(grant_state.c.grant_id).where(grant_state.c.archived_to > 0)
+
+    def of_those(column: sa.Column[str]) -> sa.ColumnElement[bool]:
+        return column.not_in(archived) if grant_id is None else column == grant_id
+
     for statement, wrong in (
         (_WITHOUT_EVENT, "names event {0.number} of {0.grant_id}, which was not posted"),
         (_FOREIGN, "is not of the provider of {0.grant_id}"),
         (_AHEAD, "is of use that came after it"),
         (_NOTHING_TAKEN_BACK, "corrects event {0.corrects} of {0.grant_id}, which still counts"),
     ):
-        row = connection.execute(statement.limit(1)).one_or_none()
+        mine = of_those(usage_report.c.grant_id)
+        row = connection.execute(statement.where(mine).limit(1)).one_or_none()
         if row is not None:
             yield f"M2: report {row.source_id} of {row.source} {wrong.format(row)}"
-    row = connection.execute(_UNREPORTED.limit(1)).one_or_none()
+    mine = of_those(usage_event.c.grant_id)
+    row = connection.execute(_UNREPORTED.where(mine).limit(1)).one_or_none()
     if row is not None:
         yield f"M2: event {row.event_id} was posted on {row.grant_id}, but nobody reported it"
 

@@ -14,6 +14,7 @@ from app.metering.calls import Batch, Call, Outcome, Settled, Void
 from app.metering.cloudevents import EventName, ReportedUse
 from app.metering.errors import QuotaExhausted
 from app.metering.grants import CompiledGrant, Frame, compiled_from, frame_at
+from app.metering.history import Piece, shown
 from app.metering.reporting_answers import (
     PostedReport,
     ReportAnswer,
@@ -66,14 +67,23 @@ class ReportDesk:
 
     def remember(self, events: Sequence[ReportedUse]) -> None:
         """Look up what the provider has reported under these names before."""
-        ids = {event.name.id for event in events}
-        for row in self._connection.execute(
-            _POSTED_REPORTS.where(
-                usage_report.c.provider_id == self._provider_id,
-                usage_report.c.source.in_({event.name.source for event in events}),
-                usage_report.c.source_id.in_(ids),
-            )
-        ):
+        named = sa.and_(
+            usage_report.c.provider_id == self._provider_id,
+            usage_report.c.source.in_({event.name.source for event in events}),
+            usage_report.c.source_id.in_({event.name.id for event in events}),
+        )
+        self._know(named)
+        old = self._connection.execute(
+            sa.select(usage_report.c.grant_id, usage_report.c.number)
+            .join(grant_state, grant_state.c.grant_id == usage_report.c.grant_id)
+            .where(named, usage_report.c.number <= grant_state.c.archived_to)
+        ).all()
+        if old:
+            with shown(self._connection, [Piece(*row, row.number) for row in old]):
+                self._know(named)
+
+    def _know(self, named: sa.ColumnElement[bool]) -> None:
+        for row in self._connection.execute(_POSTED_REPORTS.where(named)):
             self._known[EventName(row.source, row.source_id)] = _posted(row)
 
     def take(self, event: ReportedUse) -> ReportAnswer:

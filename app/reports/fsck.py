@@ -23,6 +23,7 @@ from app.contracts import checking_leaves as contracts_leaves
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
 from app.listings import checking as listings_checking
+from app.metering import archive_links
 from app.metering import checking as metering_checking
 from app.metering import checking_links as metering_links
 from app.metering import checking_notices as metering_notices
@@ -59,6 +60,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("metering", lambda seen: metering_checking.problems(seen.after)),
     ("metering", lambda seen: metering_links.problems(seen.before, seen.market, seen.after)),
     ("metering", lambda seen: metering_notices.problems(seen.before, seen.market, seen.after)),
+    ("metering", lambda seen: archive_links.problems(seen.before, seen.market, seen.after)),
     ("billing", lambda seen: billing_checking.problems(seen.market, seen.after)),
     ("billing", lambda seen: billing_leaves.problems(seen.market)),
 )

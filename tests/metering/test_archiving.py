@@ -12,20 +12,23 @@ import sqlalchemy as sa
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import SetClock
-from app.metering import archiving
+from app.metering import archive_links, archiving
 from app.metering.archive_files import file_sha256
 from app.metering.archiving import ArchiveDamaged, archive_due
 from app.metering.closing import close_ranges, units_between
+from app.metering.cloudevents import EventName, ReportedUse
 from app.metering.events import events_between
 from app.metering.links import contract_of, links_of
 from app.metering.partitions import make_months, partitions
 from app.metering.queries import access_event, list_events
 from app.metering.recounting import recount
+from app.metering.reporting_answers import ReportOutcome
+from app.metering.reporting_desk import ReportDesk
 from app.metering.segments import seal_due
 from app.metering.sums import Grouping, UsageFilter, usage_sums
 from app.metering.tables import usage_archive, usage_event
 from app.metering.totals import total_due
-from tests.metering.calling import NOON_US, call_on
+from tests.metering.calling import NOON_US, REQUEST, call_on
 from tests.metering.grant_documents import local_us
 from tests.metering.stopping import stopped_everywhere
 from tests.metering.store import execute, fsck, give, settle, take_back
@@ -33,6 +36,11 @@ from tests.metering.store import execute, fsck, give, settle, take_back
 DECEMBER_US = local_us("2026-12-01 00:00:00")
 JANUARY_US = local_us("2027-01-01 00:00:00")
 FOUR_HUNDRED_DAYS_LATER = datetime(2028, 1, 6, tzinfo=UTC)
+
+REPORT = (
+    "INSERT INTO usage_report (grant_id, number, provider_id, source, source_id, occurred_at_us)"
+    f" VALUES ('grt_two', 1, 'org_provider', 'urn:plant', 'r-1', {NOON_US})"
+)
 
 
 @pytest.fixture
@@ -47,6 +55,7 @@ def used(installation: Installation, clock: SetClock) -> Installation:
         take_back(installation, november[1].event_id, grant_id=grant_id)
         settle(installation, *(call_on(grant, at_us=DECEMBER_US) for _ in range(2)))
     settle(installation, call_on(at_us=JANUARY_US))
+    execute(installation, REPORT)
     seal_due(installation)
     total_due(installation)
     for until_us in (DECEMBER_US, JANUARY_US):
@@ -138,6 +147,18 @@ def test_an_archive_that_broke_off_anywhere_is_finished_and_nothing_is_ever_miss
     assert stored(used) == DECEMBER_AND_LATER
 
 
+def test_a_report_of_an_archived_event_is_remembered_and_checked(used: Installation) -> None:
+    archive_due(used)
+    name = EventName("urn:plant", "r-1")
+    event = ReportedUse(name, "ctr_of_grt_two", NOON_US, 2, "rows", None, REQUEST)
+    with used.usage_transaction() as connection:
+        desk = ReportDesk(connection, "grt_two", used.clock.now_us())
+        desk.remember([event])
+        assert desk.take(event).outcome is ReportOutcome.DUPLICATE
+    execute(used, "UPDATE usage_report SET number = 4")
+    assert any(problem.startswith("M2: report r-1") for problem in fsck(used))
+
+
 @pytest.mark.parametrize(
     "needed",
     [
@@ -201,6 +222,32 @@ def test_fsck_names_what_is_wrong_with_an_archive(used: Installation, statement:
     archive_due(used)
     assert execute(used, statement)
     assert any(problem.startswith(BREAKS[statement]) for problem in fsck(used))
+
+
+@pytest.mark.parametrize(
+    ("statement", "wanted"),
+    [
+        ("UPDATE usage_archive SET events = 9", "does not tell of usage-2026-11.parquet"),
+        ("UPDATE usage_archive SET leaf_id = 'leaf_other'", "leaf leaf_other does not tell"),
+        ("DELETE FROM usage_archive", "usage-2026-11.parquet is gone"),
+    ],
+)
+def test_fsck_names_an_archive_that_is_not_what_the_log_tells(
+    used: Installation, statement: str, wanted: str
+) -> None:
+    archive_due(used)
+
+    def said() -> list[str]:
+        with (
+            used.usage_transaction(writes=False) as usage,
+            used.transaction(OPERATOR, writes=False) as session,
+        ):
+            return list(archive_links.problems(usage, session, usage))
+
+    assert said() == []
+    execute(used, "DELETE FROM usage_archived")
+    assert execute(used, statement)
+    assert any(wanted in problem for problem in said())
 
 
 def test_fsck_sees_an_archived_event_that_was_changed(used: Installation) -> None:

@@ -138,6 +138,11 @@ def test_a_month_holds_a_number_and_an_id_once(months: Installation, column: str
         )
 
 
+def test_fsck_names_a_month_whose_keys_are_gone(months: Installation) -> None:
+    execute(months, "ALTER TABLE usage_event_2026_12 DROP CONSTRAINT pk_usage_event_2026_12")
+    assert fsck(months) == ["A5: partition usage_event_2026_12 lacks a unique key"]
+
+
 def test_making_months_gives_way_to_calls(months: Installation, clock: SetClock) -> None:
     """A reader of the default partition is in the way of attaching: it is not waited for long."""
     clock.advance(timedelta(days=30))
