@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 import sqlalchemy as sa
 
+from app.metering.history import history
 from app.metering.tables import usage_event, usage_report
 
 DAY_US = 24 * 3600 * 1_000_000
@@ -32,7 +33,9 @@ def late_units(
     """Units that cost, in the events `first` to `last`, of use that occurred before `before_us`, by
     the month that it occurred in; what was taken back counts against the month that it was of.
     """
-    return _by_month(connection, grant_id, before_us, usage_event.c.number.between(first, last))
+    wanted = usage_event.c.number.between(first, last)
+    with history(connection, grant_id, first, last):
+        return _by_month(connection, grant_id, before_us, wanted)
 
 
 def late_units_settled(

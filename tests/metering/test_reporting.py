@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from app.audit.models import Leaf
@@ -293,3 +295,40 @@ def test_a_buyer_cannot_report_and_an_admin_has_no_contracts_to_report_for(
         caller = api.as_client(organisation, "usage:write", roles=roles)
         assert statuses(send(caller, report("one", 1))) == ["refused:not-found"]
     assert rows(installation, usage_report) == []
+
+
+def test_events_are_posted_whole_or_not_at_all_whichever_statement_fails(
+    installation: Installation, provider: Caller
+) -> None:
+    give(installation, windows=[quota("day", 50)], **DELIVERED)
+    send(provider, report("one", 1))
+    before = rows(installation, usage_event), rows(installation, usage_report), used(installation)
+    for number in range(1, 100):
+        with failing(installation.usage, number) as seen:
+            answer = send(provider, report("two", 2), correction("three", 3, "one"))
+        if len(seen) < number:
+            break
+        assert answer.status_code == 503, (seen[-1], answer.text)
+        after = rows(installation, usage_event), rows(installation, usage_report)
+        assert (*after, used(installation)) == before, seen[-1]
+    assert number > 8, "the statements were really counted"
+    assert statuses(answer) == ["posted", "posted"]
+    assert used(installation) == {"day": 5, "contract": 5}
+    assert fsck(installation) == []
+
+
+@contextmanager
+def failing(engine: sa.Engine, number: int) -> Iterator[list[str]]:
+    """The store's `number`-th statement, counted from 1, fails; yields the statements so far."""
+    seen: list[str] = []
+
+    def fail(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+        if len(seen) == number:
+            raise OperationalError(statement, {}, Exception("the store is away"))
+
+    sa.event.listen(engine, "before_cursor_execute", fail)
+    try:
+        yield seen
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", fail)
