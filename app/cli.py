@@ -15,6 +15,8 @@ import click
 from app.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from app.db.installation import Installation
     from app.kernel.jwk import SigningKey
 
@@ -219,6 +221,39 @@ def usage_recount(grant_id: str | None, everything: bool, apply: bool, as_json: 
             click.echo(f"  kept {one.kept}\n  counted {one.counted}")
         click.echo(f"{len(found)} differences", err=True)
     sys.exit(1 if found else 0)
+
+
+@usage.command("export")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--contract", "contract_id", help="Only the events of one contract.")
+@click.option("--listing", "listing_id", help="Only the events on one listing.")
+@click.option("--from", "first_on", type=click.DateTime(["%Y-%m-%d"]), help="First day.")
+@click.option("--to", "last_on", type=click.DateTime(["%Y-%m-%d"]), help="Last day, included.")
+def usage_export(
+    file: Path,
+    contract_id: str | None,
+    listing_id: str | None,
+    first_on: datetime | None,
+    last_on: datetime | None,
+) -> None:
+    """Write settled calls to FILE: Parquet where it ends in .parquet, else CSV.
+
+    Days are those of Asia/Shanghai. The sum of net_units is what the counters say.
+    """
+    from app.kernel.actor import OPERATOR
+    from app.kernel.refusals import Refusal
+    from app.metering.exporting import export_to
+    from app.metering.sums import UsageFilter
+
+    days = (None if one is None else one.date() for one in (first_on, last_on))
+    wanted = UsageFilter(contract_id, listing_id, *days)
+    try:
+        count = export_to(file, _home(_settings()), OPERATOR, wanted)
+    except Refusal as refusal:
+        raise click.ClickException(refusal.detail) from refusal
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
+    click.echo(f"{count} events", err=True)
 
 
 @main.command()

@@ -32,6 +32,7 @@ from app.jobs.kinds import JobKind, Recurring
 from app.listings import models as listings_models
 from app.listings import routes as listings_routes
 from app.listings import tasks as listings_tasks
+from app.metering import export_routes as usage_export_routes
 from app.metering import routes as metering_routes
 from app.metering import tasks as metering_tasks
 from app.metering.describing import GATEWAY_PATHS
@@ -72,6 +73,7 @@ ROUTERS: tuple[ControllerRouterHandler, ...] = (
     *reports_routes.ROUTERS,
     *listings_routes.ROUTERS,
     *metering_routes.ROUTERS,
+    *usage_export_routes.ROUTERS,
     *notices_routes.ROUTERS,
     *billing_routes.ROUTERS,
 )

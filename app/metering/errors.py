@@ -8,6 +8,7 @@ NotAllowed
 StepNotAllowed
 └── ContractUnclear    several contracts open this listing; name one        409
 RuleBroken
+├── ExportTooLarge     more events are asked for than go into one file      422
 ├── KeyReused          the Idempotency-Key belongs to another request       422
 └── KeySpent           the Idempotency-Key gives its data no more           422
 Refusal
@@ -71,6 +72,13 @@ class KeySpent(RuleBroken):
 
     slug = "idempotency-key-spent"
     title = "Idempotency key spent"
+
+
+class ExportTooLarge(RuleBroken):
+    """More events are asked for than go into one file."""
+
+    slug = "export-too-large"
+    title = "Export too large"
 
 
 class MethodNotOffered(Refusal):

@@ -19,7 +19,7 @@ from app.kernel.ids import new_id
 from app.kernel.refusals import Outage, Refusal
 from app.metering import reporting_errors
 from app.metering.describing import GATEWAY_PATHS
-from app.metering.errors import MethodNotOffered
+from app.metering.errors import ExportTooLarge, MethodNotOffered
 from tests.conftest import Api
 from tests.matrix.answers import document, resolved
 from tests.matrix.calling import missing_ids
@@ -214,8 +214,8 @@ def test_the_gateway_tells_every_way_in_which_it_refuses() -> None:
     # Those of reported events stand beside each event in an answer of its own.
     refusals = {kind for kind in refusals if kind.__module__ != reporting_errors.__name__}
     assert len(refusals) > 15
-    # What a method is told that no operation stands for.
-    assert {kind.slug for kind in refusals - {MethodNotOffered}} <= told
+    # What a method is told that no operation stands for, and what the export of use is told.
+    assert {kind.slug for kind in refusals - {MethodNotOffered, ExportTooLarge}} <= told
 
 
 def test_the_gateway_tells_its_headers() -> None:

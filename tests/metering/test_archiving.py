@@ -18,6 +18,7 @@ from app.metering.archiving import ArchiveDamaged, archive_due
 from app.metering.closing import close_ranges, units_between
 from app.metering.cloudevents import EventName, ReportedUse
 from app.metering.events import events_between
+from app.metering.exporting import exported_rows
 from app.metering.links import contract_of, links_of
 from app.metering.partitions import make_months, partitions
 from app.metering.queries import access_event, list_events
@@ -35,6 +36,7 @@ from tests.metering.store import execute, fsck, give, settle, take_back
 
 DECEMBER_US = local_us("2026-12-01 00:00:00")
 JANUARY_US = local_us("2027-01-01 00:00:00")
+NOVEMBER_30 = datetime(2026, 11, 30).date()
 FOUR_HUNDRED_DAYS_LATER = datetime(2028, 1, 6, tzinfo=UTC)
 
 REPORT = (
@@ -89,7 +91,7 @@ def everything_asked(installation: Installation) -> dict[str, object]:
         by_id = [
             access_event(connection, OPERATOR, one["event_id"]) for page in pages for one in page
         ]
-        november = UsageFilter(last_on=datetime(2026, 11, 30).date())
+        november = UsageFilter(last_on=NOVEMBER_30)
         asked = by_id[1]["event_id"]
         return {
             "pages": pages,
@@ -99,6 +101,10 @@ def everything_asked(installation: Installation) -> dict[str, object]:
             "sums": usage_sums(connection, OPERATOR, UsageFilter(), Grouping.DAY),
             "priced": units_between(connection, "grt_one", 1, 5),
             "contract": contract_of(connection, asked),
+            "exports": [
+                [row for rows in exported_rows(installation, OPERATOR, wanted) for row in rows]
+                for wanted in (UsageFilter(), november, UsageFilter(first_on=NOVEMBER_30))
+            ],
             "links": [link.id for link in links_of(connection, "ctr_of_grt_one", asked)],
         }
 

@@ -16,6 +16,7 @@ from app.kernel.actor import OPERATOR
 from app.kernel.clock import SetClock, from_epoch_us
 from app.metering.segments import seal_due
 from app.metering.tables import unit_grant
+from app.metering.totals import total_due, total_grant
 from tests.conftest import Api, Caller
 from tests.metering.calling import call_on
 from tests.metering.grant_documents import BUYER, PROVIDER, local_us, quota
@@ -84,6 +85,23 @@ def test_use_is_summed_by_day_month_listing_and_contract(api: Api, used: Install
     ]
     one_day = "/api/v1/usage?first_on=2026-11-01&last_on=2026-11-01"
     assert sums(provider.get(one_day)) == [("2026-11-01", "call", 2, 1)]
+
+
+@pytest.mark.parametrize("grouping", ["day", "month", "listing", "contract"])
+def test_sums_are_the_same_before_within_and_after_totalling(
+    api: Api, used: Installation, grouping: str
+) -> None:
+    provider = reader(api, PROVIDER)
+    path = f"/api/v1/usage?group_by={grouping}&first_on=2026-11-02"
+    before = sums(provider.get(path))
+    total_grant(used, "grt_one")
+    assert sums(provider.get(path)) == before
+    late = call_on(give(used, epoch=2), local_us("2026-12-01 09:00:00"), units=100)
+    settle(used, late)
+    one_more = sum(units for *_, units, _ in before) + 100
+    assert sum(units for *_, units, _ in sums(provider.get(path))) == one_more
+    total_due(used)
+    assert sum(units for *_, units, _ in sums(provider.get(path))) == one_more
 
 
 def test_sums_come_in_pages_each_with_what_all_of_it_comes_to(api: Api, used: Installation) -> None:

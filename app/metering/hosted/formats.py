@@ -37,19 +37,19 @@ class Format(Enum):
         ).encode("ascii")
 
 
-def choose_format(accept: bytes) -> Format:
-    """The offered format that an Accept header (RFC 9110 §12.5.1) likes best; JSON without one.
+def choose_format(accept: bytes, offers: Sequence[Format] = tuple(Format)) -> Format:
+    """The one of `offers` that an Accept header (RFC 9110 §12.5.1) likes best; the first without.
 
     Raises `NotAcceptable` when it allows none.
     """
     ranges = [_media_range(part) for part in accept.decode("latin-1").lower().split(",")]
     wanted = {name: quality for name, quality in ranges if name}
     if not wanted:
-        return Format.JSON
-    best = max(Format, key=lambda offered: _quality(offered, wanted))
+        return offers[0]
+    best = max(offers, key=lambda offered: _quality(offered, wanted))
     if _quality(best, wanted) <= 0:
-        offers = ", ".join(offered.media_type for offered in Format)
-        raise NotAcceptable(f"Rows are offered as {offers}.")
+        names = ", ".join(offered.media_type for offered in offers)
+        raise NotAcceptable(f"Rows are offered as {names}.")
     return best
 
 
