@@ -92,7 +92,7 @@ class Gateway:
         self, request: DataRequest, receive: Receive
     ) -> tuple[Fetched, Settled | None, OpenGrant]:
         """What was fetched, how it was settled (None: it does not count), and under which grant."""
-        if not self.watcher.is_current:
+        if not self.watcher.is_current and not await self.watcher.catch_up():
             raise GrantsStale("The stores do not answer; try again.")
         for _ in range(MAX_ROUNDS):
             opened = await self._admit(request, receive, self._clock.now_us())

@@ -23,6 +23,9 @@ from app.metering.grants import CompiledGrant, share_terms
 from app.metering.principals import PrincipalCache
 
 STALE_AFTER_S = 1.0
+# After a stall of this process its look is overdue, and comes within milliseconds.
+CATCH_UP_S = 0.5
+STALL_MAX_S = 5.0
 
 log = structlog.get_logger("gateway")
 
@@ -49,12 +52,28 @@ class Watcher:
         self._last_number: int | None = None
         self._good_at_s = float("-inf")
         self._looking = asyncio.Lock()
+        self._good_look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def is_current(self) -> bool:
         """Whether the last good look is young enough to serve by."""
         return time.monotonic() - self._good_at_s <= STALE_AFTER_S
+
+    async def catch_up(self) -> bool:
+        """Whether a good look, overdue because this process was busy, comes within `CATCH_UP_S`.
+
+        A stall of our own counts as staleness, for access may have been cut meanwhile; but it ends
+        with one look, and nobody has to be refused for it. Stores that are away are not waited for.
+        """
+        if time.monotonic() - self._good_at_s > STALL_MAX_S:
+            return False
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._good_look.wait()
+        except TimeoutError:
+            return False
+        return self.is_current
 
     async def start(self) -> None:
         """Load everything if the stores answer, then go on looking; never fails."""
@@ -97,6 +116,9 @@ class Watcher:
         self._principals.end(news.ended)
         self._last_number = news.last_number
         self._good_at_s = as_of_s
+        # Wake who waits for this look, and let others wait for the next.
+        self._good_look.set()
+        self._good_look = asyncio.Event()
 
 
 def _read(installation: Installation, last_number: int | None) -> News:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 
 import pytest
 import sqlalchemy as sa
 
 from app.db.installation import Installation
 from app.metering.tables import usage_event
+from app.metering.watching import STALE_AFTER_S
 from tests.metering.gateway_client import Caller, give, play
 
 ROWS = "/data/world-gdp/rows"
@@ -28,6 +30,21 @@ def test_a_worker_that_has_not_looked_for_a_second_serves_nothing(
         assert answer.headers["retry-after"] == "1"
         monkeypatch.undo()
         assert (await caller.get(ROWS)).status == 200
+
+    play(installation, story)
+
+
+def test_a_worker_that_was_too_busy_to_look_looks_before_it_answers(
+    installation: Installation,
+) -> None:
+    give(installation)
+
+    async def story(caller: Caller) -> None:
+        assert (await caller.get(ROWS)).status == 200
+        await asyncio.to_thread(give, installation, epoch=2, live=False, reason="suspended")
+        time.sleep(STALE_AFTER_S + 0.1)  # the whole loop stands still
+        answers = await asyncio.gather(*(caller.get(ROWS) for _ in range(20)))
+        assert {answer.slug for answer in answers} == {"grant-suspended"}
 
     play(installation, story)
 
