@@ -8,6 +8,8 @@ DEEDS: dict[str, str] = {
     "a statement of settling or taking back fails, each in turn": "F-A3",
     "a statement of granting, sealing or closing fails, each in turn": "F-A3",
     "power loss while batches are written": "F-A6",
+    "the clock jumps by an hour, forty days and back, over a month's end": "F-A7",
+    "two nodes whose clocks are five minutes apart, at midnight": "F-A7",
     "six kinds of bad weather between us and an upstream": "F-A8",
     "six kinds of bad weather between us and PostgreSQL, lost answers to COMMIT too": "F-A8",
     "1 to 1,000 callers race for a quota of 1 or 100, through 1 or 4 gateways": "F-C2",

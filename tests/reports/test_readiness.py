@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,30 @@ from app.accounts.oauth.liveness import AccountAuthenticator
 from app.db.installation import Installation, open_installation
 from app.db.migrating import migrate
 from app.http.draining import FLAG_VARIABLE
-from app.kernel.clock import SetClock
+from app.kernel.clock import SystemClock
 from app.kernel.sealing import MasterKeys
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import STORES, Databases
 
 
+class OffClock(SystemClock):
+    """A machine's clock that is off."""
+
+    ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+@pytest.fixture
+def clock() -> OffClock:
+    return OffClock()
+
+
 @pytest.fixture
 def migrated(
-    engine_name: str, databases: Databases, clock: SetClock, tmp_path: Path
+    engine_name: str, databases: Databases, clock: OffClock, tmp_path: Path
 ) -> Iterator[Installation]:
     urls = {f"{store}_url": databases.empty_url(engine_name) for store in STORES}
     keys = MasterKeys("test", {"test": b"k" * 32})
@@ -91,3 +106,17 @@ def test_a_server_that_is_about_to_stop_is_given_no_traffic(
     flag.touch()
     check_missing(client.get("/readyz"), "draining")
     assert client.get("/livez").json() == {"alive": True}
+
+
+@pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
+@pytest.mark.parametrize("ahead_s", [3600, -3600, 40 * 86_400, 300])
+def test_a_server_whose_clock_is_off_is_given_no_traffic(
+    client: TestClient[Litestar], clock: OffClock, ahead_s: int
+) -> None:
+    clock.ahead = timedelta(seconds=ahead_s)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    said = answer.json()["missing"]
+    assert [one.partition(" is ")[0] for one in said] == [f"{one} store's clock" for one in STORES]
+    clock.ahead = timedelta(seconds=2 if ahead_s > 0 else -2)
+    assert client.get("/readyz").status_code == 200
