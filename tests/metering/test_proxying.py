@@ -15,6 +15,7 @@ from app.metering import bodies
 from app.metering.proxy_policy import POLICY
 from app.metering.proxying import HELD_MAX_BYTES
 from app.metering.tables import usage_window
+from app.metering.upstream.spooling import ROOM_BYTES
 from tests.metering.asking import API, SECRET, Asking
 from tests.metering.gateway_client import Answer, Caller, check_problem, in_pieces
 from tests.metering.grant_documents import quota
@@ -213,9 +214,8 @@ def test_every_ending_of_the_policy_costs_what_it_says(installation: Installatio
         pool = caller.gateway._fetcher._proxy._client._pools._pools["org_provider"]
         assert pool.calls == 0
         assert not pool.session.connector._acquired, "and no socket"
-        assert caller.gateway._fetcher._proxy._room._left_bytes == spool_room
+        assert caller.gateway._fetcher._proxy._room._left_bytes == ROOM_BYTES, "nor any room"
 
-    spool_room = 4_000_000_000
     asked.gives = [
         ("grt_down", {"slug": "down", "upstream": {"base_url": "http://127.0.0.1:1"}}),
         ("grt_slow", {"slug": "slow", "upstream": {"timeout_s": 0.4}}),

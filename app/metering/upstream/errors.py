@@ -36,7 +36,7 @@ class UpstreamFailed(Outage):
     """The provider's upstream gave no usable answer.
 
     `reason` is for operators: breaker, address, unreachable, broken, status, redirect, credential,
-    echo, headers, loop. The buyer is told only the upstream's status, where there was one.
+    token, echo, headers, loop. The buyer is told only the upstream's status, where there was one.
     """
 
     status = 502
