@@ -116,4 +116,4 @@ def _post(
     with installation.usage_transaction() as connection:
         desk = ReportDesk(connection, grant_id, installation.clock.now_us())
         desk.remember(events)
-        return [desk.take(event) for event in events]
+        return desk.take(events)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,6 +34,8 @@ REPORTED = "reported"
 """How a listing is delivered whose use its provider reports."""
 DELIVERED = 200
 """The status of an event that no gateway saw: it was delivered, or it would not be reported."""
+_Wanted = tuple[ReportedUse, int, int | None]
+"""An event to post, when its use occurred, and the number of the event that it replaces."""
 NO_SUCH_REPORT = "No event of this source and id was reported under this contract."
 
 _POSTED_REPORTS = sa.select(
@@ -86,8 +88,26 @@ class ReportDesk:
         for row in self._connection.execute(_POSTED_REPORTS.where(named)):
             self._known[EventName(row.source, row.source_id)] = _posted(row)
 
-    def take(self, event: ReportedUse) -> ReportAnswer:
-        """Post the event, or say why not; what was reported before is found, not posted again."""
+    def take(self, events: Sequence[ReportedUse]) -> list[ReportAnswer]:
+        """Post the events in their order, or say of each why not; what was reported before is
+        found, not posted again. One batch for all that stand between two corrections.
+        """
+        answers: dict[int, ReportAnswer] = {}
+        waiting: dict[EventName, tuple[int, ReportedUse]] = {}
+        for place, event in enumerate(events):
+            if event.corrects is not None or event.name in waiting:
+                answers.update(self._post_waiting(waiting))
+                waiting = {}
+            answer = self._answer(event)
+            if answer is None:
+                waiting[event.name] = place, event
+            else:
+                answers[place] = answer
+        answers.update(self._post_waiting(waiting))
+        return [answers[place] for place in range(len(events))]
+
+    def _answer(self, event: ReportedUse) -> ReportAnswer | None:
+        """What becomes of the event; None when it is to be posted."""
         known = self._known.get(event.name)
         if known is not None:
             return _repeated(event, known)
@@ -99,16 +119,29 @@ class ReportDesk:
                     delivery=self._grant.delivery,
                 )
             refuse_terms_now(self._grant, self._at_us)
-            if event.corrects is None:
-                refuse_late(event.at_us, self._now_us)
-                refuse_terms_then(self._history, event.at_us)
-                posted = self._post(event, event.at_us, None)
-            else:
-                posted = self._correct(event, event.corrects)
+            if event.corrects is not None:
+                return self._posted(event, self._correct(event, event.corrects))
+            refuse_late(event.at_us, self._now_us)
+            refuse_terms_then(self._history, event.at_us)
         except Refusal as refusal:
             return refused(event, refusal)
+        return None
+
+    def _posted(self, event: ReportedUse, posted: PostedReport) -> ReportAnswer:
         self._known[event.name] = posted
         return ReportAnswer(event, ReportOutcome.POSTED, posted)
+
+    def _post_waiting(
+        self, waiting: Mapping[EventName, tuple[int, ReportedUse]]
+    ) -> Iterator[tuple[int, ReportAnswer]]:
+        """The waiting events' answers by their places; all of them are settled in one batch."""
+        events = [event for _, event in waiting.values()]
+        results = self._post([(event, event.at_us, None) for event in events])
+        for (place, event), result in zip(waiting.values(), results, strict=True):
+            if isinstance(result, Refusal):
+                yield place, refused(event, result)
+            else:
+                yield place, self._posted(event, result)
 
     def _correct(self, event: ReportedUse, name: EventName) -> PostedReport:
         """Take the earlier event back and post this one in its place: both, or neither."""
@@ -129,11 +162,36 @@ class ReportDesk:
             )
             if taken.outcome is not Outcome.VOIDED:
                 raise self._already_corrected(earlier)
-            return self._post(event, earlier.occurred_at_us, earlier.number)
+            (result,) = self._post([(event, earlier.occurred_at_us, earlier.number)])
+            if isinstance(result, Refusal):
+                raise result
+            return result
 
-    def _post(self, event: ReportedUse, occurred_at_us: int, corrects: int | None) -> PostedReport:
+    def _post(self, wanted: Sequence[_Wanted]) -> list[PostedReport | Refusal]:
+        """Settle the events in one batch and note each that was posted beside its usage event."""
+        if not wanted:
+            return []
         frame = frame_at(self._grant, self._at_us)
-        call = Call(
+        calls = tuple(self._call(frame, event) for event, _, _ in wanted)
+        results: list[PostedReport | Refusal] = []
+        for (event, occurred_at_us, corrects), settled in zip(
+            wanted, settle_within(self._connection, Batch(calls)), strict=True
+        ):
+            if settled.outcome is Outcome.OVER_LIMIT:
+                results.append(_exhausted(self._grant, frame, settled, event.units))
+                continue
+            # The grant is locked and its terms and windows are of this moment: no other is left.
+            assert settled.outcome is Outcome.POSTED, settled.outcome
+            results.append(_report_of(self._grant, settled, event, occurred_at_us, corrects))
+        self._note(
+            (event.name, result)
+            for (event, _, _), result in zip(wanted, results, strict=True)
+            if isinstance(result, PostedReport)
+        )
+        return results
+
+    def _call(self, frame: Frame, event: ReportedUse) -> Call:
+        return Call(
             frame=frame,
             event_id=new_id("evt"),
             at_us=self._at_us,
@@ -143,32 +201,22 @@ class ReportDesk:
             bytes=0,
             request_sha256=event.content_sha256,
         )
-        (settled,) = settle_within(self._connection, Batch((call,)))
-        if settled.outcome is Outcome.OVER_LIMIT:
-            raise _exhausted(self._grant, frame, settled, event.units)
-        # The grant is locked and its terms and windows are of this moment: nothing else is left.
-        assert settled.outcome is Outcome.POSTED, settled.outcome
-        self._connection.execute(
-            sa.insert(usage_report).values(
-                grant_id=self._grant.grant_id,
-                number=settled.number,
-                provider_id=self._provider_id,
-                source=event.name.source,
-                source_id=event.name.id,
-                occurred_at_us=occurred_at_us,
-                corrects=corrects,
-            )
-        )
-        return PostedReport(
-            grant_id=self._grant.grant_id,
-            event_id=settled.event_id,
-            number=settled.number,
-            units=event.units,
-            settled_at_us=settled.settled_at_us,
-            occurred_at_us=occurred_at_us,
-            corrects=corrects,
-            content_sha256=event.content_sha256,
-        )
+
+    def _note(self, posted: Iterable[tuple[EventName, PostedReport]]) -> None:
+        notes = [
+            {
+                "grant_id": report.grant_id,
+                "number": report.number,
+                "provider_id": self._provider_id,
+                "source": name.source,
+                "source_id": name.id,
+                "occurred_at_us": report.occurred_at_us,
+                "corrects": report.corrects,
+            }
+            for name, report in posted
+        ]
+        if notes:
+            self._connection.execute(sa.insert(usage_report), notes)
 
     def _find(self, name: EventName) -> PostedReport | None:
         row = self._connection.execute(
@@ -202,6 +250,25 @@ def _history(connection: sa.Connection, grant_id: str) -> list[TermsInForce]:
         .order_by(grant_terms.c.epoch)
     )
     return [TermsInForce(row.applied_at_us, compiled_from(row.compiled)) for row in rows]
+
+
+def _report_of(
+    grant: CompiledGrant,
+    settled: Settled,
+    event: ReportedUse,
+    occurred_at_us: int,
+    corrects: int | None,
+) -> PostedReport:
+    return PostedReport(
+        grant_id=grant.grant_id,
+        event_id=settled.event_id,
+        number=settled.number,
+        units=event.units,
+        settled_at_us=settled.settled_at_us,
+        occurred_at_us=occurred_at_us,
+        corrects=corrects,
+        content_sha256=event.content_sha256,
+    )
 
 
 def _posted(row: sa.Row[Any]) -> PostedReport:

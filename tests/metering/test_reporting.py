@@ -149,7 +149,7 @@ def test_every_event_is_answered_and_the_good_ones_are_posted(
     unknown, foreign = (dict(found[place]["problem"]) for place in (2, 3))
     assert unknown == foreign
     assert found[1]["problem"]["errors"][0]["pointer"] == "/data/units"
-    assert found[5]["problem"]["windows"][0]["used_units"] == 30
+    assert found[5]["problem"]["windows"][0]["used_units"] == 31
     assert {key: answer.json()[key] for key in ("posted", "duplicate", "conflict", "refused")} == {
         "posted": 2, "duplicate": 1, "conflict": 1, "refused": 9,
     }  # fmt: skip
