@@ -57,9 +57,9 @@ NAME = parameter("path", "name", "The file's name, as the list has it.", {}, "wo
 TAG = '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"'
 CONDITIONS = (
     parameter("header", "Range", "One range of bytes.", {}, "bytes=0-1048575"),
-    parameter("header", "If-Range", "The part only if this is the file's tag, else the whole.", {}),
-    parameter("header", "If-Match", "Nothing (412) unless one of these is the file's tag.", {}),
-    parameter("header", "If-None-Match", "Nothing (304) if one of these is the file's tag.", {}),
+    parameter("header", "If-Range", "The whole, unless this is the file's tag.", {}, TAG),
+    parameter("header", "If-Match", "412 unless one of these is the file's.", {}, TAG),
+    parameter("header", "If-None-Match", "304 if one of these is the file's.", {}, TAG),
 )
 WHOLE = described_headers(
     {

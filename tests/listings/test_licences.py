@@ -172,10 +172,7 @@ SPELLINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"purposes": (Purpose.PUBLIC_GOVERNANCE, Purpose.PUBLIC_INTEREST)},
     ),
     (constrained("elapsedTime", "eq", "P2W"), {"days": 14}),
-    (
-        constrained("urn:zhigu:odrl:columns", "eq", "gdp"),
-        {"columns": ("gdp",)},
-    ),
+    (constrained("urn:zhigu:odrl:columns", "eq", "gdp"), {"columns": ("gdp",)}),
     (constrained("urn:zhigu:odrl:rows", "eq", "gdp > 1"), {"rows": "gdp > 1"}),
     (
         constrained("dateTime", "lteq", {"@value": "2026-12-31", "@type": "xsd:date"}),
