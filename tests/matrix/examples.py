@@ -21,6 +21,7 @@ BODIES: Mapping[str, Any] = {
     "PATCH /api/v1/organisations/{organisation_id}": {"name_en": "Renamed"},
     "POST /api/v1/contracts/{contract_id}/end": REASON,
     "POST /api/v1/contracts/{contract_id}/suspend": REASON,
+    "POST /api/v1/contracts/{contract_id}/unit-grants": {"kind": "goodwill", "units": 5},
     "POST /api/v1/invoices/{invoice_id}/pay": {"method": "stripe"},
     "POST /api/v1/listings": {
         "slug": "an-example",
