@@ -160,9 +160,9 @@ def _described(one: Operation, shapes: Shapes, *, has_etag: bool) -> dict[str, A
 
 
 def _headers_asked(one: Operation) -> Iterator[dict[str, Any]]:
-    for name, meaning in one.told.asks.items():
+    for name, (meaning, example) in one.told.asks.items():
         header = {"name": name, "in": "header", "required": False, "description": meaning}
-        yield {**header, "schema": {"type": "string"}}
+        yield {**header, "schema": {"type": "string"}, "example": example}
     if _takes_key(one):
         yield dict(IDEMPOTENCY_KEY)
 

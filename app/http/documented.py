@@ -35,8 +35,8 @@ class Documented:
     refuses: tuple[Problem, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     """Response headers and what they mean."""
-    asks: Mapping[str, str] = field(default_factory=dict)
-    """Request headers that the handler reads by itself, and what they mean."""
+    asks: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Request headers that the handler reads by itself: what each means, and looks like."""
 
 
 NOTHING_MORE = Documented()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from litestar import Request, post
@@ -41,7 +41,7 @@ BATCHED = "application/cloudevents-batch+json"
 MAX_EVENTS = 1_000
 BINARY_HEADERS = ("specversion", "type", "source", "id", "subject", "time")
 
-REPORT = {
+REPORT: Mapping[str, Any] = {
     "specversion": "1.0",
     "type": REPORTED,
     "source": SOURCE,
@@ -65,7 +65,7 @@ REPORTS = Documented(
         JSON_TYPE: Sample(REPORT["data"], ReportedData),
     },
     asks={
-        f"ce-{name}": f"In binary mode, the attribute `{name}`, percent-encoded."
+        f"ce-{name}": (f"In binary mode, the attribute `{name}`, percent-encoded.", REPORT[name])
         for name in BINARY_HEADERS
     },
     refuses=(Malformed, TooLarge, UnsupportedMediaType),

@@ -15,8 +15,9 @@ from sqlmodel import select
 
 from app.audit.models import Leaf
 from app.db.installation import Installation
+from app.http.examples import example_id
 from app.kernel.actor import OPERATOR
-from app.kernel.clock import SetClock
+from app.kernel.clock import SetClock, from_rfc3339
 from app.metering.granting import apply_grant
 from app.metering.tables import usage_event, usage_report, usage_window
 from tests.conftest import Api, Caller
@@ -106,6 +107,28 @@ def test_structured_and_binary_events_are_the_same_events(
     ):
         assert refused.status_code == status, refused.text
     assert items(send(provider)) == []
+
+
+def test_the_document_shows_a_report_in_each_of_the_three_modes(
+    installation: Installation, provider: Caller, api: Api, clock: SetClock
+) -> None:
+    give(installation, contract_id=example_id("ctr"), **DELIVERED)
+    clock.set_to(from_rfc3339("2026-11-03T02:00:00Z"))
+    document = api.anonymous().get("/openapi.json").json()
+    told = document["paths"][PATH]["post"]
+    content = told["requestBody"]["content"]
+    headers = {
+        one["name"]: one["example"] for one in told["parameters"] if one["name"].startswith("ce-")
+    }
+    said = []
+    for media_type, body in content.items():
+        sent = headers if media_type == "application/json" else {}
+        answer = provider.post(
+            PATH, json=body["example"], headers={"Content-Type": media_type, **sent}
+        )
+        said += statuses(answer)
+    # One event, the same again and its correction, the same once more.
+    assert said == ["posted", "duplicate", "posted", "duplicate"]
 
 
 def test_every_event_is_answered_and_the_good_ones_are_posted(
