@@ -120,6 +120,14 @@ def kind_of(text: str) -> str | None:
     return match[1] if match and match[1] in PREFIXES else None
 
 
+def made_at_ms(text: str) -> int | None:
+    """When a well-formed id was made, in milliseconds since 1970; None when `text` is not one."""
+    if kind_of(text) is None:
+        return None
+    digits = text.rpartition("_")[2][:10]
+    return sum(ALPHABET.index(one) << 5 * place for place, one in enumerate(reversed(digits)))
+
+
 def _base32(number: int, digits: int) -> str:
     return "".join([ALPHABET[(number >> 5 * place) & 31] for place in reversed(range(digits))])
 

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import sqlalchemy as sa
 
 from app.audit.links import Link
+from app.metering.finding import place_of
 from app.metering.history import Piece, archived_place, shown
 from app.metering.tables import grant_state, usage_event
 
@@ -16,15 +17,11 @@ SHOWN_EVENTS = 1000
 
 def contract_of(connection: sa.Connection, event_id: str) -> str | None:
     """The contract that a usage event was settled under; None for an unknown one."""
-    found = connection.execute(
-        sa.select(grant_state.c.contract_id)
-        .join(usage_event, usage_event.c.grant_id == grant_state.c.grant_id)
-        .where(usage_event.c.event_id == event_id)
-    ).scalar_one_or_none()
-    if found is None and (place := archived_place(connection, event_id)) is not None:
-        of_grant = grant_state.c.grant_id == place.grant_id
-        found = connection.execute(sa.select(grant_state.c.contract_id).where(of_grant)).scalar()
-    return found
+    place = place_of(connection, event_id) or archived_place(connection, event_id)
+    if place is None:
+        return None
+    of_grant = grant_state.c.grant_id == place[0]
+    return connection.execute(sa.select(grant_state.c.contract_id).where(of_grant)).scalar()
 
 
 def links_of(connection: sa.Connection, contract_id: str, asked: str) -> Iterator[Link]:

@@ -12,6 +12,7 @@ from app.http.paging import decode_cursor, encode_cursor
 from app.kernel.actor import Actor
 from app.kernel.refusals import Malformed, RowNotFound
 from app.metering.events import EVENTS, EventDocument, event_document
+from app.metering.finding import place_of
 from app.metering.history import Piece, archived_after, archived_place, shown
 from app.metering.seeing import NOT_FOUND, visible_to
 from app.metering.sums import UsageFilter
@@ -21,8 +22,12 @@ from app.metering.tables import grant_state, usage_event
 def access_event(connection: sa.Connection, actor: Actor, event_id: str) -> EventDocument:
     """An event that the actor may see, archived or not; else `RowNotFound`."""
     wanted = EVENTS.where(usage_event.c.event_id == event_id, visible_to(actor))
-    row = connection.execute(wanted).one_or_none()
-    if row is None and (place := archived_place(connection, event_id)) is not None:
+    row = None
+    if (found := place_of(connection, event_id, visible_to(actor))) is not None:
+        grant_id, number = found
+        here = usage_event.c.grant_id == grant_id, usage_event.c.number == number
+        row = connection.execute(wanted.where(*here)).one_or_none()
+    elif (place := archived_place(connection, event_id)) is not None:
         with shown(connection, [place]):
             row = connection.execute(wanted).one_or_none()
     if row is None:
