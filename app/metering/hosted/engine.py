@@ -133,6 +133,8 @@ class QueryEngine:
         )
         folders = ", ".join(literal(f"{folder}/") for folder in (self.root, self.scratch))
         database.execute(f"SET allowed_directories = [{folders}]")
+        # A version's file never changes: its footer is read once.
+        database.execute("SET parquet_metadata_cache = true")
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
         return database

@@ -47,12 +47,13 @@ def page_statement(
     if query.after is not None:
         conditions.append(_after(query.order, query.after))
     where = " AND ".join(f"({part.text})" for part in conditions) or "TRUE"
-    order = [_order(key) for key in query.order] + [ROW]
+    order = ", ".join([_order(key) for key in query.order] + [ROW])
+    # What becomes of the columns is worked out for the page's rows, not for all that are sorted.
     # Made of names in quotes, numbers and fixed words: what a caller wrote is in the parameters.
     text = (
-        f"SELECT {', '.join([*columns, *keys, f'{ROW} AS r'])} "  # noqa: S608  as the line above says
-        f"FROM read_parquet(?, file_row_number = true) AS t "
-        f"WHERE {where} ORDER BY {', '.join(order)} LIMIT {query.limit + 1}"
+        f"SELECT {', '.join([*columns, *keys, f'{ROW} AS r'])} FROM ("  # noqa: S608  see above
+        f"SELECT * FROM read_parquet(?, file_row_number = true) AS t "
+        f"WHERE {where} ORDER BY {order} LIMIT {query.limit + 1}) AS t ORDER BY {order}"
     )
     return Statement(
         text,
