@@ -48,7 +48,7 @@ class Fetched(NamedTuple):
 def units_of(grant: CompiledGrant, status: int, rows: int, body_bytes: int) -> int:
     """The units of an answer by the signed meter; none where its status is not billable."""
     statuses = grant.billable_statuses
-    if not (is_success(status) if statuses is None else status in statuses):
+    if not (is_success(status) if statuses is None else status in statuses) or status >= 500:
         return 0
     if grant.meter == "row":
         return rows
