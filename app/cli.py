@@ -207,11 +207,15 @@ def usage_recount(grant_id: str | None, everything: bool, apply: bool, as_json: 
     """
     from dataclasses import asdict
 
+    from app.kernel.refusals import RowNotFound
     from app.metering.recounting import recount
 
     if everything == (grant_id is not None):
         raise click.UsageError("say --grant ID or --all")
-    found = list(recount(_home(_settings()), grant_id, apply=apply))
+    try:
+        found = list(recount(_home(_settings()), grant_id, apply=apply))
+    except RowNotFound as error:
+        raise click.ClickException(error.detail) from error
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found]))
     else:

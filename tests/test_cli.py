@@ -188,6 +188,30 @@ def test_fsck_is_quiet_on_a_sound_store_and_names_what_is_broken(initialised: Sh
     assert told[0]["problem"].startswith("A1: ")
 
 
+def test_a_recount_tells_of_a_wrong_total_and_mends_it_when_told_to(initialised: Shell) -> None:
+    assert initialised.refused("usage", "recount", "--grant", "grt_x")
+    assert initialised.run("usage", "recount").exit_code == 2, "one grant, or all"
+    with closing(sqlite3.connect(initialised.home / "usage.db")) as connection:
+        connection.execute(
+            "INSERT INTO grant_state (grant_id, contract_id, listing_id, buyer_id, provider_id,"
+            " epoch, live, starts_at_us, ends_at_us)"
+            " VALUES ('grt_x', 'ctr_x', 'lst_x', 'org_b', 'org_p', 1, 0, 1, 2)"
+        )
+        connection.execute(
+            "INSERT INTO usage_total VALUES ('grt_x', '2026-11-02', 'call', 7, 0, 7, 0, 1, 7)"
+        )
+        connection.commit()
+    told = initialised.run("usage", "recount", "--all", "--json")
+    assert told.exit_code == 1
+    (found,) = json.loads(told.stdout)
+    assert (found["name"], found["kept"]["units"], found["counted"], found["mended"]) == (
+        "2026-11-02 call", 7, None, False
+    )  # fmt: skip
+    mended = initialised.run("usage", "recount", "--grant", "grt_x", "--apply")
+    assert (mended.exit_code, "mended" in mended.stdout) == (1, True)
+    assert initialised.run("usage", "recount", "--all").exit_code == 0
+
+
 @pytest.mark.parametrize("unknown", ["nonsense", "ctr_01k0000000000000000000000", "job_x"])
 def test_what_belongs_to_no_sale_is_said_plainly(initialised: Shell, unknown: str) -> None:
     assert f"{unknown} belongs to no sale" in initialised.refused("inspect", unknown)

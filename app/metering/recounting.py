@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.db.installation import Installation
+from app.kernel.refusals import RowNotFound
 from app.metering.history import history
 from app.metering.tables import grant_state, usage_event, usage_window
 from app.metering.totals import DayTotal, day_totals, kept_totals, replace_totals
@@ -37,12 +38,17 @@ class Difference:
 def recount(
     installation: Installation, grant_id: str | None = None, *, apply: bool = False
 ) -> Iterator[Difference]:
-    """The differences of one grant, or of all; `apply` rewrites totals that differ."""
+    """The differences of one grant, or of all; `apply` rewrites totals that differ.
+
+    Refuses with `RowNotFound` a grant that was never in force.
+    """
     with installation.usage_transaction(writes=False) as connection:
         wanted = sa.select(grant_state.c.grant_id).order_by(grant_state.c.grant_id)
         if grant_id is not None:
             wanted = wanted.where(grant_state.c.grant_id == grant_id)
         found = list(connection.execute(wanted).scalars())
+    if grant_id is not None and not found:
+        raise RowNotFound(f"{grant_id} was never in force.")
     for one in found:
         yield from _recount_grant(installation, one, apply)
 
