@@ -75,7 +75,7 @@ async def race(gateways: Gateways, cases: Sequence[Case]) -> dict[Case, list[Ans
 
 async def until_up(session: aiohttp.ClientSession, url: str) -> None:
     """Wait until a gateway answers at all."""
-    for _ in range(500):
+    for _ in range(3000):
         try:
             async with session.get(f"{url}/data/nothing/other"):
                 return
