@@ -126,6 +126,7 @@ def _held_up_by(installation: Installation, pieces: Sequence[Piece]) -> str | No
     """The first grant whose events of the month are still needed in the store."""
     unrecorded = sa.exists().where(
         usage_segment.c.grant_id == grant_state.c.grant_id,
+        usage_segment.c.first_number <= sa.bindparam("last"),
         usage_segment.c.leaf_id.is_(None),
     )
     closed = (
@@ -144,7 +145,8 @@ def _held_up_by(installation: Installation, pieces: Sequence[Piece]) -> str | No
                     state.totalled_to >= piece.last,
                     closed >= piece.last,
                     ~unrecorded,
-                )
+                ),
+                {"last": piece.last},
             ).first()
             if done is None:
                 return piece.grant_id

@@ -8,9 +8,9 @@ one set of questions serves both. Where nothing asked for is archived, nothing i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -25,6 +25,7 @@ from app.metering.archive_files import (
 )
 from app.metering.tables import grant_state, usage_archive, usage_archived
 
+NAMED_AT_MOST = 200
 _SHOWN = "zhigu_history"
 
 
@@ -133,16 +134,20 @@ def _files(
         yield file, Piece(*place)
 
 
-def archived_place(connection: sa.Connection, event_id: str) -> Piece | None:
-    """Where an event is that is no longer in the store; None when no file holds it."""
-    months = connection.execute(
-        sa.select(usage_archive.c.file)
-        .where(usage_archive.c.leaf_id.is_not(None))
-        .order_by(usage_archive.c.from_us.desc())
-    ).scalars()
-    folder: Path = archive_dir_of(connection)
-    for file in months.all():
-        place = place_in_file(folder / file, event_id)
+def archived_place(
+    connection: sa.Connection, event_id: str, *conditions: sa.ColumnElement[bool]
+) -> Piece | None:
+    """Where an event is that is no longer in the store; None when no file holds it.
+
+    `conditions` on `grant_state` say whose: nobody has the files of others read for a guess.
+    """
+    folder = archive_dir_of(connection)
+    grants: dict[str, list[str]] = defaultdict(list)
+    for file, piece in _files(connection, *conditions):
+        grants[file].append(piece.grant_id)
+    for file, grant_ids in sorted(grants.items(), reverse=True):
+        among = grant_ids if len(grant_ids) <= NAMED_AT_MOST else ()
+        place = place_in_file(folder / file, event_id, among)
         if place is not None:
             return Piece(place[0], place[1], place[1])
     return None

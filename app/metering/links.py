@@ -58,7 +58,8 @@ def _archived(connection: sa.Connection, contract_id: str, asked: str) -> list[P
             usage_event.c.grant_id == pieces[0].grant_id, usage_event.c.event_id == asked
         )
     ).one_or_none()
-    found = archived_place(connection, asked) if place is None else Piece(*place, place.number)
+    mine = grant_state.c.contract_id == contract_id
+    found = Piece(*place, place.number) if place else archived_place(connection, asked, mine)
     if found is not None and found.last > SHOWN_EVENTS:
         pieces.append(found)
     return pieces

@@ -27,7 +27,7 @@ def access_event(connection: sa.Connection, actor: Actor, event_id: str) -> Even
         grant_id, number = found
         here = usage_event.c.grant_id == grant_id, usage_event.c.number == number
         row = connection.execute(wanted.where(*here)).one_or_none()
-    elif (place := archived_place(connection, event_id)) is not None:
+    elif (place := archived_place(connection, event_id, visible_to(actor))) is not None:
         with shown(connection, [place]):
             row = connection.execute(wanted).one_or_none()
     if row is None:
