@@ -82,7 +82,13 @@ def test_offer_counter_and_acceptance_lead_to_the_providers_signature(market: Ma
     assert (countered["state"], countered["terms_number"]) == ("REQUESTED", 3)
     assert countered["plan_id"] == dearer
     assert terms_of(market, negotiation_id)["plan"]["document"]["quotas"] == [
-        {"window": "month", "limit_units": 10, "overage": "block"}
+        {
+            "window": "month",
+            "limit_units": 10,
+            "overage": "block",
+            "spend_cap": None,
+            "carry_over": None,
+        }
     ]
     again = market.step(market.provider, negotiation_id, "offer").json()
     assert (again["state"], again["terms_number"]) == ("OFFERED", 4)

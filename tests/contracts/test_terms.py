@@ -88,7 +88,13 @@ def test_the_terms_hold_all_that_decides_about_access_and_money() -> None:
         {"model": "per_unit", "unit_price": {"amount": "0.0125", "currency": "CNY"}}
     ]
     assert plan["document"]["quotas"] == [
-        {"window": "contract", "limit_units": 100, "overage": "block"}
+        {
+            "window": "contract",
+            "limit_units": 100,
+            "overage": "block",
+            "spend_cap": None,
+            "carry_over": None,
+        }
     ]
     assert document["vat"] == {"rate": "0.06", "prices": "exclusive"}
     assert document["alliance_fee"] == {"rate": "0.075", "of": "net"}
