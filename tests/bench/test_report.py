@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import __main__ as bench
+from tests.bench import profiling
 from tests.bench.load import Shot, interleaved, load_tool, read_shot, slowest, throughput
 from tests.bench.node import installed
 from tests.bench.report import Bar, Line, NotMeasured, spread
@@ -104,3 +105,19 @@ def test_the_warm_up_round_is_not_counted() -> None:
     turns = iter(range(6))
     taken = interleaved({"ours": lambda: next(turns), "peer": lambda: next(turns)}, rounds=2)
     assert taken == {"ours": [2, 4], "peer": [3, 5]}
+
+
+def test_what_a_library_takes_is_told_of_its_caller() -> None:
+    ours = (f"{profiling.OURS}/metering/tally.py", 1, "submit")
+    executed = ("~", 0, "<method 'execute' of 'sqlite3.Connection' objects>")
+    other = ("elsewhere.py", 1, "run")
+    stats = {
+        ours: (1, 1, 0.5, 0.75, {}),
+        executed: (2, 2, 0.375, 0.375, {ours: (1, 1, 0.25, 0.25), other: (1, 1, 0.125, 0.125)}),
+        other: (1, 1, 1.0, 1.125, {}),
+    }
+    assert profiling.parts_of(stats) == {
+        "metering/tally.py": 0.5,
+        "metering/tally.py: execute": 0.25,
+        profiling.ELSE: 1.125,
+    }
