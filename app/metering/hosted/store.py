@@ -98,7 +98,7 @@ class HostedStore:
     ) -> None:
         self._engine = QueryEngine(root, timeout_s)
         self._pages: BoundedCache[Page] = BoundedCache(cache_max_bytes)
-        # From what stands in a request to the key of its page, so that a repeat is not parsed.
+        # From what stands in a request to the name of its query, so that a repeat is not parsed.
         self._shortcuts: BoundedCache[tuple[str, Format]] = BoundedCache(SHORTCUTS_MAX_BYTES)
         self._under_way: dict[str, asyncio.Task[Page]] = {}
 
@@ -108,7 +108,7 @@ class HostedStore:
         if shortcut is None:
             return None
         name, form = shortcut
-        page = self._pages.get(name)
+        page = self._pages.get(_page_name(grant, name, form))
         return None if page is None else _dressed(grant, raw_query, page, form, cached=True)
 
     async def serve(self, grant: HostedGrant, raw_query: bytes, accept: bytes) -> HostedAnswer:
@@ -127,13 +127,14 @@ class HostedStore:
         """
         assert set(query.select) <= set(grant.columns), "parsed over another grant's columns"
         form = choose_format(accept)
-        name = _page_name(grant, query, form)
+        query_name = _query_name(grant, query, form)
+        name = _page_name(grant, query_name, form)
         page = self._pages.get(name)
         cached = page is not None
         if page is None:
             page = await asyncio.shield(self._task_for(name, grant, query, form))
         request = _request_key(grant, query.raw, accept)
-        self._shortcuts.put(request, (name, form), len(query.raw) + len(accept))
+        self._shortcuts.put(request, (query_name, form), len(query.raw) + len(accept))
         return _dressed(grant, query.raw, page, form, cached=cached)
 
     def close(self) -> None:
@@ -178,15 +179,19 @@ class HostedStore:
         return file
 
 
-def _page_name(grant: HostedGrant, query: HostedQuery, form: Format) -> str:
-    """Names a page by all that it depends on; a text, whose hash is worked out once."""
-    watermark = grant.contract_id if form is Format.PARQUET else ""
-    return hashlib.sha256(f"{grant.view} {form} {watermark} {query!r}".encode()).hexdigest()
+def _query_name(grant: HostedGrant, query: HostedQuery, form: Format) -> str:
+    """Names a query by what it says and of what; a text, whose hash is worked out once."""
+    return hashlib.sha256(f"{grant.view} {form} {query!r}".encode()).hexdigest()
+
+
+def _page_name(grant: HostedGrant, query_name: str, form: Format) -> str:
+    """Names a page by all that it depends on: one with a watermark belongs to a contract."""
+    return f"{query_name} {grant.contract_id}" if form is Format.PARQUET else query_name
 
 
 def _request_key(grant: HostedGrant, raw_query: bytes, accept: bytes) -> Hashable:
-    # By contract too: a page with a watermark belongs to one.
-    return grant.view, grant.contract_id, raw_query, accept
+    # Not by contract: thousands of them share a view, and would push each other out.
+    return grant.view, raw_query, accept
 
 
 def _dressed(
