@@ -208,7 +208,7 @@ def usage_recount(grant_id: str | None, everything: bool, apply: bool, as_json: 
     from dataclasses import asdict
 
     from app.kernel.refusals import RowNotFound
-    from app.metering.recounting import recount
+    from app.metering.history.recounting import recount
 
     if everything == (grant_id is not None):
         raise click.UsageError("say --grant ID or --all")
@@ -246,8 +246,8 @@ def usage_export(
     """
     from app.kernel.actor import OPERATOR
     from app.kernel.refusals import Refusal
-    from app.metering.exporting import export_to
-    from app.metering.sums import UsageFilter
+    from app.metering.usage.exporting import export_to
+    from app.metering.usage.sums import UsageFilter
 
     days = (None if one is None else one.date() for one in (first_on, last_on))
     wanted = UsageFilter(contract_id, listing_id, *days)

@@ -17,7 +17,7 @@ from app.db.migrating import migrate
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import SystemClock
 from app.kernel.sealing import ensure_master_keys
-from app.metering.partitions import make_months
+from app.metering.history.partitions import make_months
 from app.settings import Settings
 
 

@@ -27,8 +27,8 @@ from app.http.problems import EXCEPTION_HANDLERS
 from app.http.request_state import state_of
 from app.http.transacting import TransactionMiddleware
 from app.kernel.actor import Actor
-from app.metering.gateway import Gateway
-from app.metering.principals import VerifyToken
+from app.metering.gateway.gateway import Gateway
+from app.metering.gateway.principals import VerifyToken
 from app.opening import WORKERS_VARIABLE, open_home, prepare_process
 from app.settings import load_settings
 from app.wiring import API_PARTS, ROUTERS

@@ -32,13 +32,13 @@ from app.jobs.kinds import JobKind, Recurring
 from app.listings import models as listings_models
 from app.listings import routes as listings_routes
 from app.listings import tasks as listings_tasks
-from app.metering import export_routes as usage_export_routes
-from app.metering import routes as metering_routes
 from app.metering import tasks as metering_tasks
-from app.metering.describing import GATEWAY_PATHS
-from app.metering.partitions import POSTGRES_PARTITIONS
+from app.metering.gateway.describing import GATEWAY_PATHS
+from app.metering.history.partitions import POSTGRES_PARTITIONS
 from app.metering.tables import usage_metadata
-from app.metering.tally_functions import POSTGRES_FUNCTIONS
+from app.metering.tally.postgres_functions import POSTGRES_FUNCTIONS
+from app.metering.usage import export_routes as usage_export_routes
+from app.metering.usage import routes as metering_routes
 from app.notices import models as notices_models
 from app.notices import routes as notices_routes
 from app.reports import readiness

@@ -15,8 +15,8 @@ MAX_PARAMETERS = 6
 SHAPELESS = {"utils", "util", "common", "base", "manager", "helpers", "helper", "misc", "core"}
 COMMITTERS = {
     "app/db/session.py",
-    "app/metering/tally_sqlite.py",
-    "app/metering/tally_postgres.py",
+    "app/metering/tally/sqlite_driver.py",
+    "app/metering/tally/postgres_driver.py",
 }
 CLOCK_READERS = {"app/kernel/clock.py", "app/kernel/ids.py"}
 FILES = sorted(

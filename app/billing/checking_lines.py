@@ -22,8 +22,8 @@ from app.billing.models import ClosingState, PeriodClosing
 from app.billing.periods import parse_period
 from app.kernel.clock import epoch_us
 from app.kernel.money import currency_of
-from app.metering.closing import closed_to, last_numbers_before, units_between
-from app.metering.late_use import late_units
+from app.metering.history.closing import closed_to, last_numbers_before, units_between
+from app.metering.reported.late_use import late_units
 
 AT_ONCE = 200
 

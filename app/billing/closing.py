@@ -36,9 +36,9 @@ from app.kernel.actor import job_actor
 from app.kernel.clock import epoch_us
 from app.kernel.refusals import Outage
 from app.metering import tasks as metering_tasks
-from app.metering.closing import close_ranges, grants_with_open_use
 from app.metering.granting import load_grant
-from app.metering.late_use import grants_with_reports, late_units
+from app.metering.history.closing import close_ranges, grants_with_open_use
+from app.metering.reported.late_use import grants_with_reports, late_units
 
 CLOSE = "period.close"
 ENDED = "contract.ended"

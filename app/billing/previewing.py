@@ -17,9 +17,9 @@ from app.billing.periods import Period, period_of
 from app.contracts.queries import access_contract
 from app.db.session import actor_of, now
 from app.kernel.clock import epoch_us
-from app.metering.late_use import late_units_settled
-from app.metering.sums import Grouping, UsageFilter, usage_sums
-from app.metering.unit_grants import granted_between
+from app.metering.reported.late_use import late_units_settled
+from app.metering.units.unit_grants import granted_between
+from app.metering.usage.sums import Grouping, UsageFilter, usage_sums
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.metering.checking_reports import report_problems
-from app.metering.checking_totals import (
+from app.metering.grants import compiled_from, frame_at
+from app.metering.history.checking_totals import (
     archive_problems,
     partition_problems,
     total_problems,
 )
-from app.metering.grants import compiled_from, frame_at
-from app.metering.history import history
-from app.metering.segments import segment_root
+from app.metering.history.history import history
+from app.metering.history.segments import segment_root
+from app.metering.reported.checking import report_problems
 from app.metering.tables import (
     grant_state,
     grant_terms,
@@ -25,7 +25,7 @@ from app.metering.tables import (
     usage_segment,
     usage_window,
 )
-from app.metering.unit_checking import unit_problems
+from app.metering.units.checking import unit_problems
 
 BATCH = 500
 _TERMS_OF_EVENT = sa.and_(

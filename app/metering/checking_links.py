@@ -22,7 +22,7 @@ from app.db.session import now
 from app.jobs.queue import waiting_keys
 from app.kernel.clock import epoch_us
 from app.metering.tables import grant_state, grant_terms, usage_segment
-from app.metering.unit_links import unit_link_problems
+from app.metering.units.links import unit_link_problems
 
 BATCH = 200
 # Sealing and recording run every minute: a segment that is older than this waits for nothing.

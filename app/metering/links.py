@@ -8,9 +8,9 @@ from contextlib import nullcontext
 import sqlalchemy as sa
 
 from app.audit.links import Link
-from app.metering.finding import place_of
-from app.metering.history import Piece, archived_place, shown
+from app.metering.history.history import Piece, archived_place, shown
 from app.metering.tables import grant_state, usage_event
+from app.metering.usage.finding import place_of
 
 SHOWN_EVENTS = 1000
 

@@ -16,15 +16,15 @@ from app.db.installation import Installation
 from app.db.session import now
 from app.jobs.kinds import JobKind, Lane, Recurring
 from app.kernel.actor import job_actor
-from app.metering.archiving import archive_due
-from app.metering.carrying import carry_units
 from app.metering.granting import apply_grant
-from app.metering.noticing import NOTICES, notice_due
-from app.metering.partitions import make_months_ahead
-from app.metering.segments import seal_due
+from app.metering.history.archiving import archive_due
+from app.metering.history.partitions import make_months_ahead
+from app.metering.history.segments import seal_due
+from app.metering.history.totals import total_due
 from app.metering.tables import usage_key
-from app.metering.totals import total_due
-from app.metering.unit_grants import GrantedUnits, apply_unit_grants
+from app.metering.units.carrying import carry_units
+from app.metering.units.unit_grants import GrantedUnits, apply_unit_grants
+from app.metering.usage.noticing import NOTICES, notice_due
 
 SWEEP_EVERY_S = 600.0
 NOTICES_EVERY_S = 10.0

@@ -23,10 +23,10 @@ from app.contracts import checking_leaves as contracts_leaves
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
 from app.listings import checking as listings_checking
-from app.metering import archive_links
 from app.metering import checking as metering_checking
 from app.metering import checking_links as metering_links
-from app.metering import checking_notices as metering_notices
+from app.metering.history import archive_links
+from app.metering.usage import checking_notices as metering_notices
 
 PATIENCE_S = 10.0
 LOOK_AGAIN_S = 0.25

@@ -14,7 +14,7 @@ from typing import Any
 from litestar import Litestar, get
 
 from app.main import MountedGateway, serving_app
-from app.metering.gateway import Gateway
+from app.metering.gateway.gateway import Gateway
 from tests.bench.peers import Peer, RedisPeer, sql_peer
 
 PREFIX = "/peer/"

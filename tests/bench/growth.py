@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.metering.admission import GrantBook
+from app.metering.gateway.admission import GrantBook
 from app.metering.grants import compiled_from
 from tests.bench.inprocess import Counted, call_us, counted, give, open_gateway, run, scope_of
 from tests.bench.load import ROUNDS

@@ -27,7 +27,7 @@ from app.kernel.actor import Actor, ActorKind
 from app.kernel.clock import SystemClock
 from app.kernel.sealing import MasterKeys
 from app.main import SWITCH_INTERVAL_S
-from app.metering.gateway import Gateway, make_gateway
+from app.metering.gateway.gateway import Gateway, make_gateway
 from app.metering.granting import apply_grant
 from app.settings import Settings
 from tests.bench.serving import PLENTY, stores

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import asyncpg
 from sqlalchemy import make_url
 
-from app.metering.calls import Call, Outcome, Settled
+from app.metering.tally.calls import Call, Outcome, Settled
 
 POOL = 8
 LIMIT = 10**12

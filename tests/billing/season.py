@@ -16,9 +16,9 @@ from app.jobs.worker import Worker
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import SHANGHAI, SetClock, epoch_us
 from app.kernel.ids import new_id
-from app.metering.calls import Settled
 from app.metering.granting import load_grant
-from app.metering.unit_grants import apply_unit_grants
+from app.metering.tally.calls import Settled
+from app.metering.units.unit_grants import apply_unit_grants
 from tests.conftest import Api, Caller
 from tests.contracts.market import Market, Trader
 from tests.listings.examples import per_unit_plan, price

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import insert
 
 from app.kernel.clock import epoch_us
-from app.metering.calls import Settled
-from app.metering.late_use import late_units
+from app.metering.reported.late_use import late_units
 from app.metering.tables import usage_report
+from app.metering.tally.calls import Settled
 from tests.billing.season import Deal, Season, local
 from tests.billing.test_checking import break_rows, found
 

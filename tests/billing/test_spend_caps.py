@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from app.kernel.clock import epoch_us
-from app.metering.calls import Batch, Outcome
 from app.metering.granting import load_grant
 from app.metering.grants import CompiledGrant
-from app.metering.tally import open_driver
+from app.metering.tally.calls import Batch, Outcome
+from app.metering.tally.tally import open_driver
 from tests.billing.season import Deal, Season, local
 from tests.listings.examples import per_unit_plan, price
 from tests.metering.calling import call_on

@@ -27,7 +27,11 @@ BOUND_S = 60.0  # only against a hang: the first fork waits for every import
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
     [
-        *("tests.faults.mortal", "app.metering.tally_sqlite", "app.metering.tally_postgres"),
+        *(
+            "tests.faults.mortal",
+            "app.metering.tally.sqlite_driver",
+            "app.metering.tally.postgres_driver",
+        ),
         # What SQLAlchemy and pytest would else import in each life.
         *("psycopg", "sqlalchemy.dialects.sqlite.pysqlite", "pytest"),
         "sqlalchemy.dialects.postgresql.psycopg",

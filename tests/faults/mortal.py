@@ -23,9 +23,9 @@ from app.db.installation import open_installation
 from app.http.logs import configure_logs
 from app.kernel.clock import SystemClock
 from app.kernel.sealing import MasterKeys
-from app.metering import tally
-from app.metering.calls import Batch, Settled
-from app.metering.gateway import make_gateway
+from app.metering.gateway.gateway import make_gateway
+from app.metering.tally import tally
+from app.metering.tally.calls import Batch, Settled
 from app.settings import Settings
 from tests.metering.gateway_client import verify
 

@@ -26,8 +26,8 @@ import duckdb
 import pytest
 
 from app.db.installation import Installation
-from app.metering.gateway import Gateway, make_gateway
-from app.metering.streams import Receive, Send
+from app.metering.gateway.gateway import Gateway, make_gateway
+from app.metering.gateway.streams import Receive, Send
 from tests.faults.judging import Note, Verdict, counted
 from tests.faults.wire import Heard, Wire, request
 from tests.live import LiveServer

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from app.db.installation import Installation
 from app.kernel.clock import SHANGHAI, SetClock
-from app.metering.closing import close_ranges
-from app.metering.gateway import make_gateway
+from app.metering.gateway.gateway import make_gateway
+from app.metering.history.closing import close_ranges
 from tests.faults.judging import Note, Verdict
 from tests.metering.gateway_client import Caller, events, give, verify
 from tests.metering.grant_documents import quota

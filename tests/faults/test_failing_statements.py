@@ -16,13 +16,13 @@ from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
 from app.kernel.ids import new_id
 from app.kernel.refusals import Outage
-from app.metering.calls import Outcome, Settled, Void
-from app.metering.closing import close_ranges
 from app.metering.granting import apply_grant, load_grant
 from app.metering.grants import CompiledGrant
-from app.metering.segments import seal_due
+from app.metering.history.closing import close_ranges
+from app.metering.history.segments import seal_due
 from app.metering.tables import grant_state, usage_event, usage_period, usage_segment
-from app.metering.tally import Tally, open_tally
+from app.metering.tally.calls import Outcome, Settled, Void
+from app.metering.tally.tally import Tally, open_tally
 from tests.faults.judging import Note, Verdict, counted
 from tests.faults.statements import (
     RAISE,

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from app.db.installation import Installation, open_installation
 from app.kernel.clock import SystemClock
 from app.kernel.refusals import Outage
-from app.metering.calls import Batch, Outcome
-from app.metering.tally_sqlite import SqliteDriver
+from app.metering.tally.calls import Batch, Outcome
+from app.metering.tally.sqlite_driver import SqliteDriver
 from app.settings import Settings
 from tests.faults.disks import Disk, stored_on
 from tests.faults.judging import Note, Verdict, counted

@@ -15,7 +15,7 @@ from litestar.routes import HTTPRoute
 from litestar.utils.sync import AsyncCallable
 
 from app.http.guarding import Needs
-from app.metering.describing import GATEWAY_PATHS
+from app.metering.gateway.describing import GATEWAY_PATHS
 from tests.stage import the_stage
 
 # Litestar's own handlers: the answer to OPTIONS, and the pages around the document.

@@ -26,7 +26,7 @@ from app.kernel.jwk import SigningKey, new_key
 from app.kernel.jws import KEY_PROOF_TYPE, TERMS_TYPE, sign_compact, sign_detached
 from app.metering.granting import apply_grant
 from app.metering.grants import compiled_from
-from app.metering.tally import open_tally
+from app.metering.tally.tally import open_tally
 from app.notices.telling import tell
 from tests.billing.sales import contract_of, month_of
 from tests.conftest import Api, Caller

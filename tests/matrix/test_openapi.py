@@ -17,9 +17,9 @@ from app.http.decoding import decode_strictly
 from app.http.examples import UNKNOWN
 from app.kernel.ids import new_id
 from app.kernel.refusals import Outage, Refusal
-from app.metering import reporting_errors
-from app.metering.describing import GATEWAY_PATHS
 from app.metering.errors import ExportTooLarge, MethodNotOffered
+from app.metering.gateway.describing import GATEWAY_PATHS
+from app.metering.reported import errors as reporting_errors
 from tests.conftest import Api
 from tests.matrix.answers import document, resolved
 from tests.matrix.calling import missing_ids

@@ -16,7 +16,7 @@ from app.audit.log_keys import ensure_log_key
 from app.audit.models import Leaf
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
-from app.metering.segments import seal_due
+from app.metering.history.segments import seal_due
 from tests.conftest import Api, Caller
 from tests.matrix.selling import Operators, Sale, make_sale
 

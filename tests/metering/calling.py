@@ -6,8 +6,8 @@ import hashlib
 from typing import Any
 
 from app.kernel.ids import new_id
-from app.metering.calls import Call
 from app.metering.grants import CompiledGrant, compiled_from, frame_at
+from app.metering.tally.calls import Call
 from tests.metering.grant_documents import grant_document, local_us
 
 NOON_US = local_us("2026-11-02 12:00:00")

@@ -15,7 +15,7 @@ from app.db.installation import Installation
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.clock import epoch_us
 from app.kernel.refusals import NotSignedIn
-from app.metering.gateway import Gateway, make_gateway
+from app.metering.gateway.gateway import Gateway, make_gateway
 from app.metering.granting import apply_grant
 from app.metering.tables import usage_event
 from tests.matrix.answers import check, document, operation_at

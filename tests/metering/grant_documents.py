@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.kernel.clock import SHANGHAI, epoch_us
-from app.metering.unit_grants import GrantedUnits
+from app.metering.units.unit_grants import GrantedUnits
 
 BUYER = "org_buyer"
 PROVIDER = "org_provider"

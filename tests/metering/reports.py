@@ -8,7 +8,7 @@ from typing import Any
 
 from httpx import Response
 
-from app.metering.cloudevents import CORRECTED, REPORTED
+from app.metering.reported.cloudevents import CORRECTED, REPORTED
 from tests.conftest import Caller
 
 PATH = "/api/v1/usage/reports"

@@ -8,11 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.db.installation import Installation
-from app.metering.calls import Batch, Call, Outcome, Settled, Void
 from app.metering.checking import problems
 from app.metering.granting import apply_grant
 from app.metering.grants import CompiledGrant, compiled_from
-from app.metering.tally import open_driver
+from app.metering.tally.calls import Batch, Call, Outcome, Settled, Void
+from app.metering.tally.tally import open_driver
 from tests.metering.calling import NOON_US
 from tests.metering.grant_documents import grant_document
 

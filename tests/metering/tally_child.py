@@ -12,7 +12,7 @@ import sys
 
 from app.db.engine import make_engine
 from app.metering.granting import load_grant
-from app.metering.tally import open_tally
+from app.metering.tally.tally import open_tally
 from tests.metering.calling import call_on
 
 

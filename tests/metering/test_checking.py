@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.db.installation import Installation
-from app.metering.closing import close_ranges
-from app.metering.segments import seal_due
+from app.metering.history.closing import close_ranges
+from app.metering.history.segments import seal_due
 from tests.metering.calling import NOON_US, call_on
 from tests.metering.grant_documents import quota
 from tests.metering.store import execute, fsck, give, settle, take_back

@@ -16,7 +16,7 @@ from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import SetClock
 from app.metering.checking_links import problems
-from app.metering.segments import seal_due
+from app.metering.history.segments import seal_due
 from tests.billing.season import Deal, Season
 from tests.breaking import broken
 from tests.conftest import Api

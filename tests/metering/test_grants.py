@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from app.metering.admission import GrantBook
+from app.metering.gateway.admission import GrantBook
 from app.metering.grants import NOT_FRAMED, CompiledGrant, compiled_from
 from tests.metering.calling import NOON_US
 from tests.metering.grant_documents import grant_document, quota

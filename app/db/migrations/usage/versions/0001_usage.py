@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db.columns import IdText, JsonText
-from app.metering.partitions import POSTGRES_PARTITIONS
-from app.metering.tally_functions import DROP, POSTGRES_FUNCTIONS
+from app.metering.history.partitions import POSTGRES_PARTITIONS
+from app.metering.tally.postgres_functions import DROP, POSTGRES_FUNCTIONS
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,1 @@
+"""Reported use: delivered elsewhere, told by the provider as CloudEvents, settled like calls."""

@@ -1,0 +1,1 @@
+"""Use as both sides see it: sums, windows, forecasts, notices, exports and receipts."""
