@@ -6,7 +6,7 @@ import re
 import shutil
 import statistics
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ SECONDS = 3
 P99_BAR = Bar(3.0, at_most=True)
 
 T = TypeVar("T")
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ def read_shot(text: str) -> Shot:
     return Shot(float(rate[1]), float(p99[1]) * scale, sum(map(int, errors)))
 
 
-def interleaved(takes: Mapping[str, Callable[[], T]], rounds: int = ROUNDS) -> dict[str, list[T]]:
+def interleaved(takes: Mapping[Name, Callable[[], T]], rounds: int = ROUNDS) -> dict[Name, list[T]]:
     """Take each in turn, `rounds` times, after one warm-up round that is not counted."""
-    found: dict[str, list[T]] = {name: [] for name in takes}
+    found: dict[Name, list[T]] = {name: [] for name in takes}
     for number in range(rounds + 1):
         for name, take in takes.items():
             taken = take()
@@ -81,7 +82,7 @@ def interleaved(takes: Mapping[str, Callable[[], T]], rounds: int = ROUNDS) -> d
     return found
 
 
-def shoot_interleaved(aims: Mapping[str, Aim]) -> dict[str, list[Shot]]:
+def shoot_interleaved(aims: Mapping[Name, Aim]) -> dict[Name, list[Shot]]:
     """Shots at each aim, interleaved."""
     load_tool()
     return interleaved({name: lambda aim=aim: shoot(aim) for name, aim in aims.items()})

@@ -13,7 +13,7 @@ from app.db.engine import make_engine
 from app.metering.tables import usage_window
 from app.sandbox.goods import world_gdp
 from tests.bench.load import load_tool, shoot_interleaved, throughput
-from tests.bench.metered import FEW, metered
+from tests.bench.metered import FEW, MANY, metered
 from tests.bench.report import Bar, Line
 from tests.bench.serving import ENGINES, Shop, opened, plentiful, stores
 from tests.deployment import Deployment
@@ -34,10 +34,17 @@ def workers_lines() -> Iterator[Line]:
             one = Deployment(one_urls)
             goods = plentiful(world_gdp())
             with opened(many, goods, "hosted") as ours, opened(one, goods, "hosted") as peer:
-                aims = {"ours": metered(ours, FEW), "peer": metered(peer, FEW)}
-                taken = shoot_interleaved(aims)
-        name = f"one contract, {engine}, {WORKERS} workers / 1 worker"
-        yield throughput(name, taken["ours"], taken["peer"], NOT_BELOW)
+                taken = shoot_interleaved(
+                    {
+                        (side, connections): metered(shop, connections)
+                        for connections in (FEW, MANY)
+                        for side, shop in (("ours", ours), ("peer", peer))
+                    }
+                )
+        for connections in (FEW, MANY):
+            name = f"one contract, {engine}, {connections} connections, {WORKERS} workers / 1"
+            found, beside = taken["ours", connections], taken["peer", connections]
+            yield throughput(name, found, beside, NOT_BELOW)
         yield _exact(engine)
 
 
