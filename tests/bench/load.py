@@ -13,7 +13,7 @@ from typing import TypeVar
 from tests.bench.report import Bar, Line, NotMeasured
 
 ROUNDS = 5
-SECONDS = 3
+SECONDS = 2
 P99_BAR = Bar(3.0, at_most=True)
 
 T = TypeVar("T")
