@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import signal
+import time
+from collections.abc import Iterator
 from dataclasses import astuple
 
 import pytest
@@ -12,7 +15,37 @@ from tests.faults.catalogue import DEEDS
 from tests.faults.judging import Note, Verdict
 
 LONG = "ZHIGU_FAULTS_LONG"
+UNTIL = "ZHIGU_FAULTS_UNTIL"
 SEED = int(os.environ.get("ZHIGU_FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """At length only those are played that the table tells of: all others are as long always."""
+    if os.environ.get(LONG):
+        rest = [item for item in items if "note" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=rest)
+        items[:] = [item for item in items if item not in rest]
+
+
+@pytest.fixture(autouse=True)
+def bounded() -> Iterator[None]:
+    """Under `make faults` a test fails at the moment at which all of them must be done."""
+    if UNTIL not in os.environ:
+        yield
+        return
+    left_s = float(os.environ[UNTIL]) - time.monotonic()
+    assert left_s > 0, "the time was over before this was begun"
+
+    def over(*_: object) -> None:
+        raise TimeoutError("the time was over")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, left_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

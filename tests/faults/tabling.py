@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -14,25 +15,52 @@ HEAD = (
     "| Counted, told nobody | Seconds until served |"
 )
 RULE = "|---|---|---|--:|--:|--:|--:|--:|--:|--:|"
+MARK = "<!-- results -->"
+BLANK = "–"
+WORDS_MAX = 300
 
 
 @dataclass(frozen=True)
 class Row:
-    """A deed as it was noted."""
+    """A deed as it was noted; without a verdict: nobody came to the end of it."""
 
     deed: str
     engine: str
-    verdict: Verdict
+    verdict: Verdict | None
 
 
-def table(rows: Iterable[Row], seed: int, on: date) -> str:
-    """The table of all rows in the catalogue's order; raises for a deed that nobody played."""
-    noted = sorted(rows, key=lambda row: (list(DEEDS).index(row.deed), row.engine))
-    missing = DEEDS.keys() - {row.deed for row in noted}
-    if missing:
-        raise ValueError(f"nobody played {sorted(missing)}")
+@dataclass(frozen=True)
+class Failure:
+    """A test that failed, and how."""
+
+    test: str
+    words: str
+
+    @classmethod
+    def told_by(cls, test: str, when: str, report: str) -> Failure:
+        """From pytest's report: the lines that say what was wrong."""
+        said = [line[2:].strip() for line in report.splitlines() if line.startswith("E ")]
+        words = " ".join(said) or report.strip().rpartition("\n")[2]
+        return cls(test.rpartition("/")[2], f"{when}: {words}"[:WORDS_MAX])
+
+
+def table(rows: Iterable[Row], failures: Iterable[Failure], seed: int, on: date) -> str:
+    """The table of all deeds in the catalogue's order, also of those that nobody played to an end,
+    and below it what failed.
+    """
+    found = list(rows)
+    none = [Row(deed, "", None) for deed in unplayed(found)]
+    noted = sorted([*found, *none], key=lambda row: (list(DEEDS).index(row.deed), row.engine))
     lines = [HEAD, RULE, *map(_line, _together(noted))]
-    return f"Played on {on} from seed {seed}.\n\n" + "\n".join(lines) + "\n"
+    told = [f"- **FAILED** `{one.test}`: {_in_a_cell(one.words)}" for one in failures]
+    text = f"Played on {on} from seed {seed}.\n\n" + "\n".join(lines) + "\n"
+    return text + ("\n" + "\n".join(told) + "\n" if told else "")
+
+
+def unplayed(rows: Iterable[Row]) -> list[str]:
+    """The deeds that no row tells of."""
+    played = {row.deed for row in rows}
+    return [deed for deed in DEEDS if deed not in played]
 
 
 def deeds_in(text: str) -> list[str]:
@@ -43,11 +71,11 @@ def deeds_in(text: str) -> list[str]:
 
 def _together(rows: list[Row]) -> Iterator[Row]:
     """Rows of one deed on one database as one: everything summed, the longest silence."""
-    found: dict[tuple[str, str], Verdict] = {}
+    found: dict[tuple[str, str], Verdict | None] = {}
     for row in rows:
         name, new = (row.deed, row.engine), row.verdict
         old = found.get(name)
-        found[name] = new if old is None else _sum(old, new)
+        found[name] = new if old is None or new is None else _sum(old, new)
     for (deed, engine), verdict in found.items():
         yield Row(deed, engine, verdict)
 
@@ -65,15 +93,18 @@ def _sum(one: Verdict, other: Verdict) -> Verdict:
 
 
 def _line(row: Row) -> str:
-    verdict = row.verdict
-    numbers = (
-        verdict.times,
-        verdict.acknowledged,
-        verdict.lost,
-        verdict.twice,
-        verdict.over,
-        verdict.told_nobody,
+    numbers = ("**not judged**", *[BLANK] * 6) if row.verdict is None else _numbers(row.verdict)
+    return f"| {' | '.join((DEEDS[row.deed], row.deed, row.engine or BLANK, *numbers))} |"
+
+
+def _numbers(verdict: Verdict) -> tuple[str, ...]:
+    counts = (
+        *(verdict.times, verdict.acknowledged, verdict.lost),
+        *(verdict.twice, verdict.over, verdict.told_nobody),
     )
-    silence = f"{verdict.recovered_s:.2f}" if verdict.recovered_s else "–"
-    cells = (DEEDS[row.deed], row.deed, row.engine or "–", *map(str, numbers), silence)
-    return f"| {' | '.join(cells)} |"
+    silence = f"{verdict.recovered_s:.2f}" if verdict.recovered_s else BLANK
+    return (*map(str, counts), silence)
+
+
+def _in_a_cell(words: str) -> str:
+    return re.sub(r"[\s`|<>]+", " ", words)
