@@ -58,8 +58,9 @@ def livez() -> dict[str, bool]:
     responses={503: ResponseSpec(ReadinessView, description="Not ready; `missing` says why.")},
 )
 def readyz(installation: NamedDependency[Installation]) -> Response[ReadinessView]:
-    """Whether both stores answer, are migrated and agree with us what time it is, and the server is
-    not draining.
+    """Whether this server should be given traffic.
+
+    Both stores answer, are migrated and agree with us what time it is, and no stop is under way.
     """
     missing = list(_missing(installation))
     view = ReadinessView(ready=not missing, missing=missing)

@@ -22,7 +22,12 @@ NEGOTIATION_STEPS: dict[str, Any] = {
     "verify": {"custodial": True},
     "terminate": {"reason": "none of it"},
 }
-CONTRACT_STEPS = ("suspend", "resume", "end")
+CONTRACT_STEPS: dict[str, Any] = {
+    "suspend": {},
+    "resume": {},
+    "end": {},
+    "unit-grants": {"kind": "top_up", "units": 5},
+}
 UNKNOWN_ID = "01k9zzzzzzzzzzzzzzzzzzzzzz"
 
 
@@ -33,8 +38,8 @@ def every_call(caller: Caller, negotiation_id: str, contract_id: str) -> dict[st
     answers = {path: caller.get(path) for path in (negotiation, f"{negotiation}/terms", contract)}
     for verb, body in NEGOTIATION_STEPS.items():
         answers[verb] = caller.post(f"{negotiation}/{verb}", json=body)
-    for verb in CONTRACT_STEPS:
-        answers[verb] = caller.post(f"{contract}/{verb}", json={})
+    for verb, body in CONTRACT_STEPS.items():
+        answers[verb] = caller.post(f"{contract}/{verb}", json=body)
     return answers
 
 

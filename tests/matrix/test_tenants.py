@@ -164,7 +164,9 @@ def described(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
     return found
 
 
-def without_request_id(answer: Any) -> dict[str, Any]:
+def without_request_id(answer: Any) -> Any:
+    if "json" not in answer.headers["content-type"]:
+        return answer.text
     return {name: value for name, value in answer.json().items() if name != "request_id"}
 
 

@@ -40,6 +40,8 @@ class Upstream:
             await writer.drain()
         if path.endswith("slow"):
             await asyncio.sleep(60)
+        elif "over" in path:
+            await reader.read()  # to hang up is for whoever has had too much
 
     def _pieces(self, name: str) -> list[bytes]:
         if name.isdigit():

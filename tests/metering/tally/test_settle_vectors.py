@@ -28,7 +28,7 @@ from tests.metering.grant_documents import (
 )
 from tests.metering.store import fsck
 
-CASES = json.loads((Path(__file__).parents[1] / "vectors" / "settle.json").read_text("utf-8"))[
+CASES = json.loads((Path(__file__).parents[2] / "vectors" / "settle.json").read_text("utf-8"))[
     "cases"
 ]
 FAR_US = 2**60
