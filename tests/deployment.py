@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -86,6 +87,16 @@ class Deployment:
             wait_until_ready(self.url)
         except TimeoutError:
             raise AssertionError((self.home / "server.log").read_text()[-3000:]) from None
+
+    def another(self) -> Deployment:
+        """A second server of the same installation, at a port of its own and not started; to close
+        either removes their folder.
+        """
+        other = copy.copy(self)
+        other._process = None
+        other.port = free_port()
+        other.url = f"http://127.0.0.1:{other.port}"
+        return other
 
     def kill(self) -> None:
         """kill -9 the whole process group, and wait until it is gone."""

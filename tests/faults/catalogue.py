@@ -16,6 +16,7 @@ DEEDS: dict[str, str] = {
     "two nodes whose clocks are five minutes apart, at midnight": "F-A7",
     "six kinds of bad weather between us and an upstream": "F-A8",
     "six kinds of bad weather between us and PostgreSQL, lost answers to COMMIT too": "F-A8",
+    "SIGTERM of one server after the other under load, while another takes over": "F-A9",
     "1 to 1,000 callers race for a quota of 1 or 100, through 1 or 4 gateways": "F-C2",
     "clients that are slow, hang up, pipeline, want a part or send what nobody can read": "F-D2",
 }

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import astuple
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from tests.faults.catalogue import DEEDS
 from tests.faults.judging import Note, Verdict
+from tests.faults.shops import Shop, shop_in
+from tests.postgres import Postgres
 
 LONG = "ZHIGU_FAULTS_LONG"
 UNTIL = "ZHIGU_FAULTS_UNTIL"
@@ -72,3 +79,20 @@ def note(record_property: pytest.RecordProperty, request: pytest.FixtureRequest)
         assert verdict.is_clean, verdict
 
     return noted
+
+
+@pytest.fixture
+def open_shop() -> Iterator[Callable[..., Shop]]:
+    """Opens shops, each with the URLs of its stores and settings; they close with the test."""
+    with ExitStack() as stack:
+        yield partial(shop_in, stack)
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    """A server of the test's own, which it may crash."""
+    folder = Path(tempfile.mkdtemp(prefix="zhigu-store-"))
+    server = Postgres(folder / "pg")
+    yield server
+    server.close()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import aiohttp
 
@@ -11,6 +12,8 @@ CALLERS = 16
 PAUSE_S = 0.05
 SPENT = "urn:zhigu:problem:idempotency-key-spent"
 EXHAUSTED = "urn:zhigu:problem:quota-exhausted"
+Where = str | Callable[[], str]
+"""Where to call: a URL, or what says for each call which."""
 
 
 class Journal:
@@ -18,7 +21,7 @@ class Journal:
 
     `spent` are keys whose data were cut off again and again: each was counted once, and the policy
     gives them no more. `refused` are those that found no room. `overdue` counts calls that nobody
-    answered in time.
+    answered in time, `broken` those whose connection broke or was refused.
     """
 
     def __init__(self) -> None:
@@ -27,7 +30,7 @@ class Journal:
         self.spent: set[str] = set()
         self.refused: set[str] = set()
         self.statuses: set[int] = set()
-        self.overdue = 0
+        self.overdue = self.broken = 0
         self.answered_at_s: list[float] = []
 
     def answered(self, key: str, receipt: str) -> None:
@@ -57,13 +60,18 @@ class Journal:
 
 
 async def call_until_told(
-    session: aiohttp.ClientSession, url: str, key: str, journal: Journal, pause_s: float = PAUSE_S
+    session: aiohttp.ClientSession,
+    where: Where,
+    key: str,
+    journal: Journal,
+    pause_s: float = PAUSE_S,
 ) -> None:
     """Call under `key` again and again until it is answered with data, or never will be."""
     while True:
         try:
             timeout = aiohttp.ClientTimeout(total=20)
             headers = {"Idempotency-Key": key}
+            url = where if isinstance(where, str) else where()
             async with session.get(
                 f"{url}?observer={key}", headers=headers, timeout=timeout
             ) as answer:
@@ -76,12 +84,12 @@ async def call_until_told(
         except TimeoutError:
             journal.overdue += 1
         except (aiohttp.ClientError, ConnectionError):
-            pass
+            journal.broken += 1
         await asyncio.sleep(pause_s)
 
 
 async def load(
-    url: str,
+    where: Where,
     token: str,
     journal: Journal,
     prefix: str,
@@ -97,6 +105,6 @@ async def load(
             while not ending.is_set():
                 turn += 1
                 key = f"{prefix}-{number}-{turn}"
-                await call_until_told(session, url, key, journal, pause_s)
+                await call_until_told(session, where, key, journal, pause_s)
 
         await asyncio.gather(*(caller(number) for number in range(CALLERS)))
