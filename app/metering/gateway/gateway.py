@@ -16,7 +16,7 @@ from app.accounts.oauth.tokens import TokenVerifier
 from app.db.installation import Installation
 from app.kernel.actor import ANONYMOUS
 from app.kernel.ids import new_id
-from app.kernel.refusals import Outage, Refusal, RowNotFound
+from app.kernel.refusals import Refusal, RowNotFound
 from app.listings.queries import is_on_sale
 from app.metering.errors import GrantsStale, NoGrant
 from app.metering.gateway.admission import NO_GRANT, GrantBook, OpenGrant
@@ -32,8 +32,9 @@ from app.metering.gateway.fetching import CHANNELS, Fetcher
 from app.metering.gateway.principals import PrincipalCache, VerifyToken
 from app.metering.gateway.requests import DataRequest, read_request
 from app.metering.gateway.streams import Receive, Send
+from app.metering.gateway.voiding import Voids
 from app.metering.gateway.watching import Watcher
-from app.metering.tally.calls import KEY_LIFE_US, Call, Outcome, Settled, Void
+from app.metering.tally.calls import KEY_LIFE_US, Call, Outcome, Settled
 from app.metering.tally.tally import Tally, open_tally
 
 Scope = MutableMapping[str, Any]
@@ -44,8 +45,6 @@ CHANGED_UNDER_BODY = (
     "The contract was changed during the call, which was not counted; whether the provider has"
     " carried it out is not known."
 )
-VOID_AGAIN_S = 1.0
-BROKEN_OFF = 502
 UPSTREAM_REPLAY_US = 10 * 60 * 1_000_000
 
 
@@ -62,18 +61,21 @@ class Gateway:
         self._principals = PrincipalCache(verify_token, subjects_of)
         self.watcher = Watcher(installation, self._grants, self._principals)
         self._tally: Tally
+        self._voids: Voids
         self._fetcher: Fetcher
 
     async def start(self) -> None:
         """Load what was granted and begin to settle; comes up even while the stores are away."""
         self._tally = open_tally(self._installation.settings.store_url("usage"))
         self._tally.start()
+        self._voids = Voids(self._tally, self._clock)
         self._fetcher = Fetcher(self._installation)
         await self.watcher.start()
 
     async def stop(self) -> None:
         """Settle what waits and let go of everything."""
         await self.watcher.stop()
+        await self._voids.close()
         await self._tally.stop()
         await self._fetcher.close()
 
@@ -85,8 +87,9 @@ class Gateway:
             await send_problem(send, error)
             return
         whole = await send_data(receive, send, scope["method"], fetched, settled, opened)
-        if not whole and settled is not None:
-            await self._take_back(opened, settled)
+        # What went out under a key that had paid before is not taken back: it was delivered then.
+        if not whole and settled is not None and settled.outcome is Outcome.POSTED:
+            await self._voids.take_back(opened.grant.grant_id, settled.event_id)
 
     async def _serve(
         self, request: DataRequest, receive: Receive
@@ -129,10 +132,17 @@ class Gateway:
             # That may have taken a while: all is asked anew.
             return await self._admit(request, receive, self._clock.now_us())
         opened.frame_for(now_us)
-        if request.key is None or not await self._is_replay(opened, request.key, request, now_us):
+        if request.key is None:
             if not opened.has_room(1):
                 await self._refuse_exhausted(opened, now_us)
             opened.refuse_rate()
+            return opened
+        # A repeat needs no room, but it is a call to its provider as any other: no key opens more
+        # of them at once than the plan allows, and looking one up costs I/O.
+        opened.refuse_rate()
+        is_replay = await self._is_replay(opened, request.key, request, now_us)
+        if not is_replay and not opened.has_room(1):
+            await self._refuse_exhausted(opened, now_us)
         return opened
 
     async def _refuse_exhausted(self, opened: OpenGrant, now_us: int) -> None:
@@ -199,20 +209,6 @@ class Gateway:
         finally:
             if not served:
                 await fetched.discard()
-
-    async def _take_back(self, opened: OpenGrant, settled: Settled) -> None:
-        """Void the call: its data broke off on their way to us, and the buyer did not get them."""
-        if settled.outcome is not Outcome.POSTED:
-            return  # paid for, and delivered, under its key before
-        grant_id, event_id = opened.grant.grant_id, settled.event_id
-        void = Void(grant_id, event_id, new_id("evt"), self._clock.now_us(), BROKEN_OFF)
-        for _ in range(MAX_ROUNDS):
-            try:
-                await self._tally.void(void)
-            except Outage:
-                await asyncio.sleep(VOID_AGAIN_S)
-            else:
-                return
 
     async def _settle_anew(self, opened: OpenGrant, call: Call, settled: Settled) -> Settled:
         """Settle a call that came with the windows of another moment."""

@@ -17,7 +17,7 @@ POLICY: tuple[Ending, ...] = (
     Ending(
         "2xx, whole",
         "as it came",
-        "by the meter, unless the plan leaves the status out",
+        "by the meter, unless the plan leaves the status out (where it bills 200 it bills 206)",
     ),
     Ending("4xx, but 401 and 407", "as it came", "only where the plan bills the status"),
     Ending("1xx, 3xx, 401, 407 or 5xx", "502 `upstream-failed`", "no"),
@@ -29,7 +29,9 @@ POLICY: tuple[Ending, ...] = (
     Ending(
         "the upstream breaks off after the first byte went out",
         "cut short",
-        "no: the unit is given back by a second event",
+        "no: a second event gives the unit back, if the usage store is away as soon as it is there"
+        " again; where our server is killed before that, a repeat under the call's"
+        " `Idempotency-Key` is not counted",
     ),
     Ending("the buyer hangs up after the first byte went out", "cut short", "yes"),
     Ending("the answer has more units than the quota", "429 `quota-exhausted`", "no"),
