@@ -54,7 +54,12 @@ class ProxyDesk:
         answer = await self._fetch(opened.upstream, _forwarded(opened.grant, request))
         if answer.rest is None:
             return _fetched(opened.grant, answer, answer.body, len(answer.body))
-        spool = await self._room.take(answer.body, answer.rest, opened.upstream.body_max_bytes)
+        spool = await self._room.take(
+            answer.body,
+            answer.rest,
+            opened.upstream.body_max_bytes,
+            (opened.grant.provider_id, opened.grant.buyer_id),
+        )
         try:
             size_bytes = spool.size_bytes
             if size_bytes is None or opened.grant.meter != "call":

@@ -11,48 +11,80 @@ import asyncio
 import tempfile
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Collection
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from app.kernel.refusals import Outage
 from app.metering.upstream.answers import Rest
 from app.metering.upstream.errors import UpstreamBusy
 
-# What the answers that are under way in one process may take of the disk.
+# What the answers that are under way in one process may take of the disk, and what one
+# organisation's may, as who gives or as who takes them: nobody keeps the others out.
 ROOM_BYTES = 4_000_000_000
+SHARE_BYTES = 1_000_000_000
 PIECE_BYTES = 2**18
 # Whoever takes an answer more slowly than this gets no more of it: it holds room on our disk.
 READER_MIN_BYTES_S = 20_000
 READER_GRACE_S = 60.0
 
 
+class _Place(NamedTuple):
+    """So much of the room, for one answer."""
+
+    size_bytes: int
+    holders: frozenset[str]
+
+
 class SpoolRoom:
     """Disk space for answers that are passing through, below `folder`."""
 
-    def __init__(self, folder: Path, room_bytes: int = ROOM_BYTES) -> None:
+    def __init__(
+        self, folder: Path, room_bytes: int = ROOM_BYTES, share_bytes: int = SHARE_BYTES
+    ) -> None:
         self._folder = folder
         self._left_bytes = room_bytes
+        self._share_bytes = share_bytes
+        self._held_bytes: Counter[str] = Counter()
 
-    async def take(self, begun: bytes, rest: Rest, max_bytes: int) -> Spool:
-        """A spool of `begun` and all of `rest`, at most `max_bytes`, which is filling.
+    async def take(
+        self, begun: bytes, rest: Rest, max_bytes: int, holders: Collection[str] = ()
+    ) -> Spool:
+        """A spool of `begun` and all of `rest`, at most `max_bytes`, which is filling; it is of the
+        share of each of `holders`.
 
         Fails with `UpstreamBusy` when there is no room, and with `Outage` when the disk gives none.
         """
         needed = max_bytes if rest.size_bytes is None else rest.size_bytes
+        place = _Place(needed, frozenset(holders))
         try:
-            if needed > self._left_bytes:
-                raise UpstreamBusy
-            file = await asyncio.to_thread(self._new_file)
+            self._occupy(place)
+            try:
+                file = await asyncio.to_thread(self._new_file)
+            except BaseException:
+                self.give_back(place)
+                raise
         except BaseException:
             await rest.close()
             raise
-        self._left_bytes -= needed
-        return Spool(self, file, needed, begun, rest)
+        return Spool(self, file, place, begun, rest)
 
-    def give_back(self, size_bytes: int) -> None:
-        """A spool that took so much is gone."""
-        self._left_bytes += size_bytes
+    def give_back(self, place: _Place) -> None:
+        """The spool that took this place is gone."""
+        self._left_bytes += place.size_bytes
+        for holder in place.holders:
+            self._held_bytes[holder] -= place.size_bytes
+            if not self._held_bytes[holder]:
+                del self._held_bytes[holder]
+
+    def _occupy(self, place: _Place) -> None:
+        """Take the place, before anything is awaited that lets others take it too."""
+        held = max((self._held_bytes[holder] for holder in place.holders), default=0)
+        if place.size_bytes > min(self._left_bytes, self._share_bytes - held):
+            raise UpstreamBusy
+        self._left_bytes -= place.size_bytes
+        self._held_bytes.update(dict.fromkeys(place.holders, place.size_bytes))
 
     def _new_file(self) -> IO[bytes]:
         try:
@@ -66,11 +98,11 @@ class Spool:
     """A body on its way through the disk; sent as a `streams.BodyStream`."""
 
     def __init__(
-        self, room: SpoolRoom, file: IO[bytes], taken_bytes: int, begun: bytes, rest: Rest
+        self, room: SpoolRoom, file: IO[bytes], place: _Place, begun: bytes, rest: Rest
     ) -> None:
         self._room = room
         self._file = file
-        self._taken_bytes = taken_bytes
+        self._place = place
         self._rest = rest
         self._here_bytes = 0
         self._size_bytes: int | None = None
@@ -124,10 +156,12 @@ class Spool:
             return
         self._closed = True
         self._filling.cancel()
-        await asyncio.wait([self._filling])
-        await self._rest.close()
-        await asyncio.to_thread(self._close_file)
-        self._room.give_back(self._taken_bytes)
+        try:
+            await asyncio.wait([self._filling])
+            await self._rest.close()
+            await asyncio.to_thread(self._close_file)
+        finally:  # room that is not given back would be lost for as long as we live
+            self._room.give_back(self._place)
 
     async def _fill(self, begun: bytes) -> None:
         try:

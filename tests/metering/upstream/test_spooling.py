@@ -15,6 +15,7 @@ from app.metering.upstream import SpoolRoom, UpstreamBusy, UpstreamTimeout, spoo
 from app.metering.upstream.spooling import Spool
 
 ROOM = 1_000
+SHARE = 900
 
 
 class Giving:
@@ -46,9 +47,9 @@ def play(tmp_path: Path, scenario: Callable[[SpoolRoom], Awaitable[Any]]) -> Non
     """Run `scenario`; afterwards all room is there again, and nothing lies in the folder."""
 
     async def run() -> None:
-        room = SpoolRoom(tmp_path / "tmp", ROOM)
+        room = SpoolRoom(tmp_path / "tmp", ROOM, SHARE)
         await scenario(room)
-        assert room._left_bytes == ROOM
+        assert (room._left_bytes, room._held_bytes) == (ROOM, {})
         others = asyncio.all_tasks() - {asyncio.current_task()}
         assert others == set(), "nothing goes on behind our back"
 
@@ -102,7 +103,7 @@ def test_what_breaks_off_is_told_to_who_waits_and_to_who_reads(tmp_path: Path) -
     async def scenario(room: SpoolRoom) -> None:
         for waits in (True, False):
             rest = Giving(b"cd", told=100, breaks_with=UpstreamTimeout())
-            spool = await room.take(b"ab", rest, ROOM)
+            spool = await room.take(b"ab", rest, SHARE)
             got = b""
             with pytest.raises(UpstreamTimeout):
                 if waits:
@@ -118,7 +119,7 @@ def test_what_breaks_off_is_told_to_who_waits_and_to_who_reads(tmp_path: Path) -
 
 def test_a_bug_on_the_way_is_no_end_of_the_body(tmp_path: Path) -> None:
     async def scenario(room: SpoolRoom) -> None:
-        spool = await room.take(b"ab", Giving(breaks_with=AssertionError()), ROOM)
+        spool = await room.take(b"ab", Giving(breaks_with=AssertionError()), SHARE)
         with pytest.raises(AssertionError):
             await read(spool)
         await spool.close()
@@ -133,7 +134,7 @@ def test_without_room_or_disk_there_is_no_answer_and_no_connection_is_kept(tmp_p
             await room.take(b"ab", rest, 10 * ROOM)
         assert rest.closed
         room._new_file = lambda: open("/dev/full", "wb", buffering=0)  # type: ignore[method-assign]  # noqa: SIM115  a disk that is full
-        spool = await room.take(b"ab", Giving(), ROOM)
+        spool = await room.take(b"ab", Giving(), SHARE)
         with pytest.raises(Outage):
             await spool.whole()
         await spool.close()
@@ -150,7 +151,7 @@ def test_one_that_is_closed_early_lets_go_of_the_upstream(tmp_path: Path) -> Non
     async def scenario(room: SpoolRoom) -> None:
         rest = Giving(b"more")
         rest.go_on.clear()
-        spool = await room.take(b"ab", rest, ROOM)
+        spool = await room.take(b"ab", rest, SHARE)
         waiting = asyncio.create_task(spool.whole())
         await asyncio.sleep(0)
         waiting.cancel()
@@ -169,7 +170,7 @@ def test_a_reader_who_is_too_slow_gets_no_more(
     monkeypatch.setattr(spooling, "PIECE_BYTES", 10)
 
     async def scenario(room: SpoolRoom) -> None:
-        spool = await room.take(b"x" * 100, Giving(), ROOM)
+        spool = await room.take(b"x" * 100, Giving(), SHARE)
         await spool.whole()
         got = 0
         with pytest.raises(TimeoutError):
@@ -178,5 +179,41 @@ def test_a_reader_who_is_too_slow_gets_no_more(
                 now_s[0] += 25.0
         assert got == 30
         await spool.close()
+
+    play(tmp_path, scenario)
+
+
+async def taken(
+    room: SpoolRoom, holders: tuple[str, ...], size: int
+) -> tuple[Spool | None, Giving]:
+    """A spool of so much, if there is room for it."""
+    rest = Giving(told=size)
+    try:
+        return await room.take(b"", rest, size, holders), rest
+    except UpstreamBusy:
+        return None, rest
+
+
+def test_nobody_takes_more_of_the_room_than_a_share(tmp_path: Path) -> None:
+    async def scenario(room: SpoolRoom) -> None:
+        wanted = [(("prv", "buyer"), 400)] * 3 + [(("prv", "other"), 101), (("poor", "third"), 150)]
+        # All at once: who waits for his file has his room already.
+        found = await asyncio.gather(*(taken(room, *one) for one in wanted))
+        assert [spool is not None for spool, _ in found] == [True, True, False, False, True]
+        assert all(rest.closed for spool, rest in found if spool is None)
+        for spool, _ in found:
+            if spool is not None:
+                await spool.close()
+
+    play(tmp_path, scenario)
+
+
+def test_one_whose_closing_is_cut_off_gives_its_room_back(tmp_path: Path) -> None:
+    async def scenario(room: SpoolRoom) -> None:
+        spool = await room.take(b"ab", Giving(told=10), 10, ("prv",))
+        closing = asyncio.create_task(spool.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing, spool._filling])
 
     play(tmp_path, scenario)
