@@ -13,6 +13,14 @@ POOL_SIZE = 10
 WRITES = "zhigu_writes"
 SNAPSHOT = "REPEATABLE READ"
 SESSION = {"timezone": "UTC", "lock_timeout": "10s"}
+# On a line whose other end is gone, and nobody says so, a read would wait for a quarter of an hour.
+ALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 def make_engine(url: str) -> Engine:
@@ -45,6 +53,7 @@ def make_engine(url: str) -> Engine:
             # A prepared statement belongs to one server connection: behind a pool that changes
             # them between transactions it is gone, and it outlives a table that hides its own.
             "prepare_threshold": None,
+            **ALIVE,
             **options,
         },
     )

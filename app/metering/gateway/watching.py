@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
@@ -26,6 +27,9 @@ STALE_AFTER_S = 1.0
 # After a stall of this process its look is overdue, and comes within milliseconds.
 CATCH_UP_S = 0.5
 STALL_MAX_S = 5.0
+# A look that takes longer hangs on a line that nobody has told us is dead. Loading all takes time.
+LOOK_MAX_S = 10.0
+LOAD_MAX_S = 120.0
 
 log = structlog.get_logger("gateway")
 
@@ -54,6 +58,8 @@ class Watcher:
         self._looking = asyncio.Lock()
         self._good_look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        # Its own: whatever keeps the other threads busy, access that was cut is seen in time.
+        self._thread = _new_thread()
 
     @property
     def is_current(self) -> bool:
@@ -85,6 +91,7 @@ class Watcher:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def look(self) -> None:
         """Look now, unless somebody has begun to meanwhile; raises what the stores raise."""
@@ -93,8 +100,27 @@ class Watcher:
             if self._good_at_s >= asked_s:
                 return
             started_s = time.monotonic()
-            news = await asyncio.to_thread(_read, self._installation, self._last_number)
+            news = await self._read_in_time()
             self._take_in(news, started_s)
+
+    async def _read_in_time(self) -> News:
+        """What a look finds. One that hangs is left to itself, with its thread and connections."""
+        limit_s = LOAD_MAX_S if self._last_number is None else LOOK_MAX_S
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(limit_s):
+                news = await loop.run_in_executor(
+                    self._thread, _read, self._installation, self._last_number
+                )
+        except TimeoutError:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._thread = _new_thread()
+            await loop.run_in_executor(self._thread, _connect_anew, self._installation)
+            raise
+        if news is None:
+            self._last_number = None
+            return await self._read_in_time()
+        return news
 
     async def _keep_looking(self) -> None:
         while True:
@@ -121,8 +147,20 @@ class Watcher:
         self._good_look = asyncio.Event()
 
 
-def _read(installation: Installation, last_number: int | None) -> News:
-    """What is new since `last_number`; everything when there is none or the feed has a gap."""
+def _new_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="watch")
+
+
+def _connect_anew(installation: Installation) -> None:
+    """Let the next look have new connections to both stores."""
+    for engine in (installation.usage, installation.market):
+        engine.dispose()
+
+
+def _read(installation: Installation, last_number: int | None) -> News | None:
+    """What is new since `last_number`, everything when there is none; None when the feed has a gap:
+    everything is to be read anew.
+    """
     if last_number is None:
         return _everything(installation)
     grants: list[CompiledGrant] = []
@@ -133,7 +171,7 @@ def _read(installation: Installation, last_number: int | None) -> News:
             last_number = changes.last_number
             changes = changes_since(connection, last_number)
     if not changes.complete:
-        return _everything(installation)
+        return None
     return News(tuple(grants), False, last_number, _ended(installation))
 
 
