@@ -47,10 +47,11 @@ One `Range` of bytes is answered with that part; several at once, and another un
 9530) is of the whole file.
 
 Each answer with bytes of the file counts, 200 and 206: per call one unit; per byte the bytes of the
-part; per row the part's share of the file's rows, so that the parts of one whole download have
-exactly its rows together. HEAD, 304, 412 and 416 do not count. Where calls are counted, a download
-that broke off may go on under its `Idempotency-Key` with `Range`, and is counted once; where rows
-or bytes are, another `Range` is another request, which needs a key of its own.
+part; per row every row that the part touches, rows taken to be equally long: the whole file has
+exactly its rows, and each cut between two parts may count one more. HEAD, 304, 412 and 416 do not
+count. Where calls are counted, a download that broke off may go on under its `Idempotency-Key` with
+`Range`, and is counted once; where rows or bytes are, another `Range` is another request, which
+needs a key of its own.
 """
 
 NAME = parameter("path", "name", "The file's name, as the list has it.", {}, "world-gdp.csv")

@@ -9,6 +9,8 @@ from app.metering.grants import CompiledGrant
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
+WHOLE, PART = 200, 206
+
 # What comes from a provider is foreign content: it runs nothing, and nobody keeps it.
 FOREIGN_CONTENT: Headers = (
     (b"cache-control", b"no-store"),
@@ -46,9 +48,16 @@ class Fetched(NamedTuple):
 
 
 def units_of(grant: CompiledGrant, status: int, rows: int, body_bytes: int) -> int:
-    """The units of an answer by the signed meter; none where its status is not billable."""
+    """The units of an answer by the signed meter; none where its status is not billable.
+
+    A part (206) is billed wherever the whole (200) is: else who asks for `bytes=0-` gets it free.
+    """
     statuses = grant.billable_statuses
-    if not (is_success(status) if statuses is None else status in statuses) or status >= 500:
+    if statuses is None:
+        billed = is_success(status)
+    else:
+        billed = status in statuses or (status == PART and WHOLE in statuses)
+    if not billed or status >= 500:
         return 0
     if grant.meter == "row":
         return rows

@@ -1,10 +1,10 @@
 """Files: the answer to a request for a contract's file, and what of it counts.
 
 What counts: a GET that is answered with bytes of the file, whole (200) or a part (206). Per call
-it is one unit each; per byte the bytes of the part; per row the part's share of the file's rows,
-cut so that the parts of one whole download have exactly its rows together. The list of files, HEAD,
-304, 412 and 416 give no data and do not count. The units are known before the first byte goes out:
-they are settled first, and a buyer who hangs up after that has been served.
+it is one unit each; per byte the bytes of the part; per row every row that the part touches, one
+that is cut in both its parts. The list of files, HEAD, 304, 412 and 416 give no data and do not
+count. The units are known before the first byte goes out: they are settled first, and a buyer who
+hangs up after that has been served.
 """
 
 from __future__ import annotations

@@ -34,13 +34,13 @@ class Part:
         return b"bytes %d-%d/%d" % (self.first, self.end - 1, self.size)
 
     def rows_of(self, rows: int) -> int:
-        """This part's share of the file's `rows`.
+        """How many of the file's `rows` this part touches, each as long as any other.
 
-        Shares are cut so that parts which make up the file together have exactly all its rows.
+        A row that is cut counts in both parts: else who leaves out a byte of each pays for none.
         """
         if not self.size:
             return rows
-        return rows * self.end // self.size - rows * self.first // self.size
+        return -(-rows * self.end // self.size) - rows * self.first // self.size
 
 
 def asked_part(headers: Mapping[bytes, bytes], tag: str, size: int) -> Part | None:

@@ -17,7 +17,7 @@ def test_an_answer_is_as_many_units_as_its_meter_says(meter: str, units: int) ->
 
 @pytest.mark.parametrize(
     ("statuses", "billed"),
-    [(None, [200, 206, 299]), ([404], [404]), ([200, 404], [200, 404])],
+    [(None, [200, 206, 299]), ([404], [404]), ([200, 404], [200, 206, 404]), ([206], [206])],
 )
 def test_only_billable_statuses_are_units_and_no_failure_of_a_server_ever(
     statuses: list[int] | None, billed: list[int]

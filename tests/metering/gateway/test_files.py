@@ -117,7 +117,7 @@ def test_head_and_conditions_that_give_no_data_do_not_count(installation: Instal
     assert len(events(installation)) == 1
 
 
-@pytest.mark.parametrize(("meter", "unit_sum"), [("call", 3), ("row", ROWS), ("byte", None)])
+@pytest.mark.parametrize(("meter", "unit_sum"), [("call", 3), ("row", ROWS + 2), ("byte", None)])
 def test_the_parts_of_a_download_are_the_file_and_count_by_the_signed_meter(
     installation: Installation, meter: str, unit_sum: int | None
 ) -> None:

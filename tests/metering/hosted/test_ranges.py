@@ -91,12 +91,20 @@ def test_a_header_that_can_mean_two_things_is_refused() -> None:
 
 
 @given(st.integers(0, 10**7), st.integers(1, 10**9), st.lists(st.integers(1, 10**9)))
-def test_the_parts_of_a_file_have_all_its_rows_together(
+def test_the_parts_of_a_file_have_all_its_rows_and_those_that_are_cut_twice(
     rows: int, size: int, cuts: list[int]
 ) -> None:
     edges = sorted({0, size, *(cut % size for cut in cuts)})
     parts = [Part(first, end, size) for first, end in pairwise(edges)]
-    assert sum(part.rows_of(rows) for part in parts) == rows == Part(0, size, size).rows_of(rows)
+    together = sum(part.rows_of(rows) for part in parts)
+    assert Part(0, size, size).rows_of(rows) == rows <= together < rows + len(parts)
+
+
+def test_no_part_of_a_row_is_had_for_nothing() -> None:
+    rows = 100  # of ten bytes each: all but the last byte of each of them
+    parts = [Part(at, at + 9, SIZE) for at in range(0, SIZE, 10)]
+    assert sum(part.rows_of(rows) for part in parts) == rows
+    assert Part(500, 501, SIZE).rows_of(rows) == 1
 
 
 def test_an_empty_file_has_no_range() -> None:
