@@ -38,12 +38,18 @@ async def send_data(
         )
         if settled.outcome is Outcome.DUPLICATE:
             headers.append((b"idempotency-replayed", b"true"))
-    await send({"type": "http.response.start", "status": fetched.status, "headers": headers})
+    start = {"type": "http.response.start", "status": fetched.status, "headers": headers}
     body = fetched.body
-    if not isinstance(body, bytes):
-        return await send_pieces(receive, send, body)
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-    return True
+    if isinstance(body, bytes):
+        await send(start)
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return True
+    try:
+        await send(start)
+    except BaseException:
+        await body.close()
+        raise
+    return await send_pieces(receive, send, body)
 
 
 async def send_problem(send: Send, error: Exception) -> None:

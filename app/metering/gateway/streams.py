@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
+import structlog
+
 from app.kernel.refusals import Outage
 
 Message = MutableMapping[str, Any]
@@ -18,6 +20,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 STALL_MAX_S = 60.0
+
+log = structlog.get_logger("gateway")
 
 
 class BodyStream(Protocol):
@@ -49,14 +53,14 @@ async def send_pieces(receive: Receive, send: Send, stream: BodyStream) -> bool:
     hung_up = asyncio.create_task(_hang_up(receive))
     pieces = stream.pieces()
     try:
-        async for piece in pieces:
+        while piece := await _next(pieces):
             if hung_up.done():
                 return True
             async with asyncio.timeout(STALL_MAX_S):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
     except TimeoutError:
         return True
-    except Outage:
+    except _BrokenOff:
         return False
     finally:
         hung_up.cancel()
@@ -64,6 +68,23 @@ async def send_pieces(receive: Receive, send: Send, stream: BodyStream) -> bool:
         await stream.close()
     await send({"type": "http.response.body", "body": b"", "more_body": False})
     return True
+
+
+class _BrokenOff(Exception):
+    """The source gives no more, whatever the reason."""
+
+
+async def _next(pieces: AsyncGenerator[bytes]) -> bytes:
+    """The next piece, empty at the end; `TimeoutError` where the reader was too slow."""
+    try:
+        return await anext(pieces, b"")
+    except TimeoutError:
+        raise
+    except Outage as error:
+        raise _BrokenOff from error
+    except Exception as error:  # a bug of ours is no use of the data either
+        log.error("a body broke off", error=f"{type(error).__name__}: {error}"[:300])
+        raise _BrokenOff from error
 
 
 async def _hang_up(receive: Receive) -> None:

@@ -10,13 +10,19 @@ import pytest
 
 from app.kernel.refusals import Outage
 from app.metering.gateway import streams
+from app.metering.gateway.admission import OpenGrant
+from app.metering.gateway.answering import send_data
+from app.metering.gateway.fetched import Fetched
 from app.metering.gateway.streams import send_pieces
+from app.metering.grants import compiled_from
+from tests.metering.grant_documents import grant_document
 
 
 class Pieces:
     """A stream of ten pieces that may break off, and knows whether it was closed."""
 
-    def __init__(self, breaks_at: int | None = None) -> None:
+    def __init__(self, breaks_at: int | None = None, breaks_with: Exception | None = None) -> None:
+        self._breaks_with = breaks_with or Outage("The source broke off.")
         self.size_bytes = None
         self.given = 0
         self.closed = False
@@ -25,7 +31,7 @@ class Pieces:
     async def pieces(self) -> AsyncGenerator[bytes]:
         for number in range(10):
             if number == self._breaks_at:
-                raise Outage("The source broke off.")
+                raise self._breaks_with
             self.given += 1
             yield b"%d" % number
             await asyncio.sleep(0)
@@ -83,6 +89,29 @@ def test_a_body_whose_source_breaks_off_never_looks_finished() -> None:
     stream = Pieces(breaks_at=4)
     whole, line = send(stream)
     assert (whole, line.body, line.is_finished) == (False, b"0123", False)
+    assert stream.closed
+
+
+def test_a_source_that_ends_by_a_bug_has_broken_off_too() -> None:
+    stream = Pieces(breaks_at=4, breaks_with=RuntimeError("a bug"))
+    whole, line = send(stream)
+    assert (whole, line.body, line.is_finished) == (False, b"0123", False)
+    assert stream.closed
+
+
+def test_a_body_whose_headers_cannot_be_sent_is_let_go_of() -> None:
+    stream = Pieces()
+    fetched = Fetched(200, (), stream, 1, counts=False)
+    opened = OpenGrant(compiled_from(grant_document()))
+
+    async def gone(message: Any) -> None:
+        raise ConnectionError
+
+    async def run() -> None:
+        with pytest.raises(ConnectionError):
+            await send_data(Line().receive, gone, "GET", fetched, None, opened)
+
+    asyncio.run(run())
     assert stream.closed
 
 
