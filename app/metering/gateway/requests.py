@@ -19,7 +19,10 @@ REMEMBERED_MAX_BYTES = 500
 _SLUG = re.compile(rb"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
 _ONCE = frozenset({b"contract", b"purpose"})
 _SIZED = frozenset({"row", "byte"})
-_CHOOSING = frozenset({b"accept", b"accept-encoding", b"range", b"if-range"})
+_CHOOSING = frozenset(
+    {b"accept", b"accept-encoding", b"accept-language", b"range", b"if-range"}
+    | {b"content-type", b"content-encoding"}
+)
 
 
 @dataclass(slots=True)
@@ -49,10 +52,15 @@ class DataRequest:
         Where rows or bytes are paid for, also what else says how many of them come: the key of a
         small part does not give the whole. Where calls are, a download that broke off may go on
         under its key.
+
+        A key is part of it: the provider and auditors read fingerprints, and could find out by
+        trying what was asked. Under a key that nobody can guess they cannot; the buyer can check.
         """
         more = self._sizing() if meter in _SIZED else b""
         if self.body is not None:
             more += b"\n\n" + hashlib.sha256(self.body).digest()
+        if self.key is not None:
+            more += b"\n\n" + self.key.encode("ascii")
         if more or len(self.raw_path) + len(self.query) > REMEMBERED_MAX_BYTES:
             return _fingerprint(self.method, self.raw_path, self.query, more)
         return _remembered_fingerprint(self.method, self.raw_path, self.query)

@@ -110,6 +110,12 @@ class UsageEventView(View):
     provider delivered it elsewhere.
 
     `granted_units` of the units came from unit grants: they count in no window, and cost nothing.
+
+    `request_sha256` is over `METHOD path?query`; where rows or bytes are counted, a newline and
+    `name: value` for each header that chooses among answers, sorted; and after two newlines each,
+    the 32 bytes of the body's SHA-256 and the Idempotency-Key, where there were any; of a reported
+    event, over its content. Whoever reads it may find out by trying what was asked, but not under
+    a random key.
     """
 
     id: str

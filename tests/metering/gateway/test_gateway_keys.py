@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -9,7 +11,7 @@ import sqlalchemy as sa
 from app.db.installation import Installation
 from app.kernel.clock import SetClock
 from app.metering.tables import usage_event
-from tests.metering.gateway_client import Caller, give, play
+from tests.metering.gateway_client import Caller, events, give, play
 from tests.metering.grant_documents import quota
 
 ROWS = "/data/world-gdp/rows"
@@ -80,3 +82,31 @@ def test_a_key_that_is_none_is_malformed(installation: Installation) -> None:
 
     play(installation, story)
     assert event_count(installation) == 0
+
+
+def test_a_key_opens_no_more_calls_at_once_than_the_plan_allows(installation: Installation) -> None:
+    give(installation, rate={"per_second": 1, "burst": 2})
+
+    async def story(caller: Caller) -> None:
+        calls = (caller.get(ROWS, idempotency_key="one") for _ in range(4))
+        statuses = [answer.status for answer in await asyncio.gather(*calls)]
+        assert sorted(statuses) == [200, 200, 429, 429]
+
+    play(installation, story)
+    assert event_count(installation) == 1
+
+
+def test_what_was_asked_under_a_key_cannot_be_found_out_by_trying(
+    installation: Installation,
+) -> None:
+    give(installation)
+
+    async def story(caller: Caller) -> None:
+        for key in ("one", "two"):
+            assert (await caller.get(ROWS, idempotency_key=key)).status == 200
+
+    play(installation, story)
+    told = [event.request_sha256 for event in events(installation)]
+    asked = f"GET {ROWS}?".encode()
+    # As the document says, for the buyer who knows its keys.
+    assert told == [hashlib.sha256(asked + b"\n\n" + key).hexdigest() for key in (b"one", b"two")]
