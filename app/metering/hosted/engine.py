@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +30,7 @@ class _Job:
 
     def __init__(self) -> None:
         self.has_begun = False
+        self.on_begin: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._stopped = False
@@ -39,6 +41,8 @@ class _Job:
                 raise _Stopped
             self._connection = connection
             self.has_begun = True
+        if self.on_begin is not None:
+            self.on_begin()
 
     def end(self) -> None:
         with self._lock:
@@ -56,11 +60,17 @@ class _Stopped(Exception):
 
 
 class QueryEngine:
-    """Runs queries over the Parquet files below `root`, each in at most `timeout_s`."""
+    """Runs queries over the Parquet files below `root`, each in at most `timeout_s`.
 
-    def __init__(self, root: Path, timeout_s: float, threads: int = THREADS) -> None:
+    The wait for its turn is of that time, unless `wait_s` is given for it.
+    """
+
+    def __init__(
+        self, root: Path, timeout_s: float, threads: int = THREADS, wait_s: float | None = None
+    ) -> None:
         self.root = root.resolve()
         self.timeout_s = timeout_s
+        self._wait_s = wait_s
         self.scratch = Path(tempfile.mkdtemp(prefix="zhigu-rows-"))
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="rows")
         self._own = threading.local()
@@ -79,8 +89,10 @@ class QueryEngine:
             raise HostedBusy("Too many queries wait for their turn; try again.")
         self._jobs.add(job)
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(self._wait_s or self.timeout_s) as deadline:
                 loop = asyncio.get_running_loop()
+                if self._wait_s is not None:
+                    job.on_begin = partial(loop.call_soon_threadsafe, self._begun, job, deadline)
                 return await loop.run_in_executor(self._threads, self._run, job, work)
         except TimeoutError:
             if not job.has_begun:
@@ -89,6 +101,11 @@ class QueryEngine:
         finally:
             job.stop()
             self._jobs.discard(job)
+
+    def _begun(self, job: _Job, deadline: asyncio.Timeout) -> None:
+        """Its turn has come: from now on its own time runs."""
+        if job in self._jobs and not deadline.expired():
+            deadline.reschedule(asyncio.get_running_loop().time() + self.timeout_s)
 
     def close(self) -> None:
         """Stop every query and remove what they left."""

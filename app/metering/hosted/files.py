@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
+from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from app.kernel.refusals import RuleBroken
 from app.metering.hosted.engine import QueryEngine
-from app.metering.hosted.errors import FileAway, FileUnderWay
+from app.metering.hosted.errors import FileAway, FileUnderWay, HostedBusy
 from app.metering.hosted.formats import Format
 from app.metering.hosted.making import FileRecipe, make_file
 from app.metering.hosted.ranges import Part
@@ -25,6 +28,12 @@ from app.metering.hosted.store import HostedGrant
 FOLDER = "made"
 MAKE_MAX_S = 600.0
 WAIT_MAX_S = 10.0
+TURN_MAX_S = 3600.0
+# Files of one version that may wait to be made: its contracts do not keep others out.
+UNDER_WAY_MAX = 4
+# A version is frozen: what could not be made of it is not tried again for whoever asks.
+REFUSED_S = 3600.0
+REFUSED_MAX = 1000
 # Small enough that only who takes less than a kilobyte a second is left (`streams.STALL_MAX_S`).
 PIECE_BYTES = 65_536
 FILE_FORMATS = (Format.CSV, Format.PARQUET)
@@ -70,9 +79,11 @@ class FileStore:
     """Finds or makes the files of contracts over the tables below `root`, from one event loop."""
 
     def __init__(self, root: Path) -> None:
-        self._engine = QueryEngine(root, MAKE_MAX_S, threads=1)
+        self._engine = QueryEngine(root, MAKE_MAX_S, threads=1, wait_s=TURN_MAX_S)
         self._shelf = Shelf(self._engine.root / FOLDER)
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._versions: Counter[str] = Counter()
+        self._refused: dict[str, tuple[RuleBroken, float]] = {}
 
     @property
     def is_busy(self) -> bool:
@@ -98,11 +109,7 @@ class FileStore:
 
     async def _made(self, key: str, grant: HostedGrant, form: Format) -> None:
         """Wait for the one making of this file; it goes on when we stop waiting."""
-        task = self._under_way.get(key)
-        if task is None:
-            task = asyncio.create_task(self._make(key, grant, form))
-            self._under_way[key] = task
-            task.add_done_callback(partial(self._forget, key))
+        task = self._under_way.get(key) or self._begin(key, grant, form)
         try:
             async with asyncio.timeout(WAIT_MAX_S):
                 await asyncio.shield(task)
@@ -110,6 +117,18 @@ class FileStore:
             raise FileUnderWay(
                 "The file is being made for your contract; ask again.", retry_after_s=10
             ) from None
+
+    def _begin(self, key: str, grant: HostedGrant, form: Format) -> asyncio.Task[None]:
+        refusal, until_s = self._refused.get(key, (None, 0.0))
+        if refusal is not None and time.monotonic() < until_s:
+            raise refusal.with_traceback(None)
+        if self._versions[grant.version_id] >= UNDER_WAY_MAX:
+            raise HostedBusy("Too many files of these data are being made; ask again.")
+        task = asyncio.create_task(self._make(key, grant, form))
+        self._under_way[key] = task
+        self._versions[grant.version_id] += 1
+        task.add_done_callback(partial(self._ended, key, grant.version_id))
+        return task
 
     async def _make(self, key: str, grant: HostedGrant, form: Format) -> None:
         source = (self._engine.root / grant.path).resolve()
@@ -123,10 +142,18 @@ class FileStore:
             )
         )
 
-    def _forget(self, key: str, task: asyncio.Task[None]) -> None:
+    def _ended(self, key: str, version_id: str, task: asyncio.Task[None]) -> None:
         del self._under_way[key]
-        if not task.cancelled():
-            task.exception()  # told to whoever waited; nobody may have
+        self._versions[version_id] -= 1
+        if not self._versions[version_id]:
+            del self._versions[version_id]
+        if task.cancelled():
+            return
+        failure = task.exception()  # told to whoever waited; nobody may have
+        if isinstance(failure, RuleBroken):
+            if len(self._refused) >= REFUSED_MAX:
+                self._refused.clear()
+            self._refused[key] = (failure, time.monotonic() + REFUSED_S)
 
 
 def file_names(grant: HostedGrant) -> dict[str, Format]:

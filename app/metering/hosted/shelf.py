@@ -8,6 +8,7 @@ readable.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from io import FileIO
 from pathlib import Path
 from uuid import uuid4
 
+from app.metering.hosted.errors import FileAway
 from app.metering.hosted.making import Made
 
 SHELF_MAX_BYTES = 20_000_000_000
@@ -48,7 +50,10 @@ class Shelf:
             file = FileIO(path)
         except (FileNotFoundError, ValueError):
             return None
-        os.utime(file.fileno())
+        except OSError as error:  # such as too many open files
+            raise FileAway("The data cannot be read at the moment.") from error
+        with contextlib.suppress(OSError):  # a disk that takes nothing may still be read
+            os.utime(file.fileno())
         rows, _, sha256 = path.stem.partition("-")
         return ShelfFile(file, os.fstat(file.fileno()).st_size, int(rows), sha256)
 

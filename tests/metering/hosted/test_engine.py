@@ -138,3 +138,19 @@ def test_a_query_that_needs_too_much_memory_fails_alone(
         assert run(engine, "SELECT 1") == [(1,)]
     finally:
         engine.close()
+
+
+def test_the_time_of_a_query_runs_from_its_turn_where_it_may_wait(tmp_path: Path) -> None:
+    engine = QueryEngine(tmp_path, timeout_s=0.4, threads=1, wait_s=30)
+    endless = [engine.run(lambda one: one.execute(ENDLESS).fetchall()) for _ in range(2)]
+
+    async def story() -> list[object]:
+        quick = engine.run(lambda one: one.execute("SELECT 1").fetchall())
+        return await asyncio.gather(*endless, quick, return_exceptions=True)
+
+    try:
+        *slow, found = asyncio.run(story())
+        assert [type(one) for one in slow] == [QueryTooSlow] * 2
+        assert found == [(1,)], "what others took is not taken off its own time"
+    finally:
+        engine.close()

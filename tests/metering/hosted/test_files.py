@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from app.kernel.refusals import Outage
 from app.metering.hosted import HostedGrant, HostedStore, making
 from app.metering.hosted import files as hosted_files
-from app.metering.hosted.errors import AnswerTooLarge, FileAway, FileUnderWay
+from app.metering.hosted.errors import AnswerTooLarge, FileAway, FileUnderWay, HostedBusy
 from app.metering.hosted.files import FOLDER, FileStore, file_names
 from app.metering.hosted.formats import Format
 from app.metering.hosted.making import Made
@@ -166,6 +168,83 @@ def test_a_csv_that_grows_too_large_is_refused(
     grant = grant_on(parquet_of("SELECT * FROM range(5000)", tmp_path / "rows.parquet"))
     with pytest.raises(AnswerTooLarge):
         taken(tmp_path, grant, Format.CSV)
+
+
+def test_what_could_not_be_made_is_not_tried_for_each_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "FILE_MAX_BYTES", 1000)
+    grant = grant_on(parquet_of("SELECT * FROM range(5000)", tmp_path / "rows.parquet"))
+    made = []
+    monkeypatch.setattr(
+        hosted_files, "make_file", lambda *args: made.append(1) or making.make_file(*args)
+    )
+
+    async def run() -> None:
+        store = FileStore(tmp_path)
+        try:
+            for _ in range(3):
+                with pytest.raises(AnswerTooLarge):
+                    await store.open(grant, Format.CSV)
+            (await store.open(grant, Format.PARQUET)).file.close()
+            monkeypatch.setattr(hosted_files, "REFUSED_S", 0.0)
+            store._refused.clear()
+            for _ in range(2):
+                with pytest.raises(AnswerTooLarge):
+                    await store.open(grant, Format.CSV)
+        finally:
+            store.close()
+
+    asyncio.run(run())
+    assert len(made) == 1 + 1 + 2, "until it is worth another try"
+
+
+def test_the_contracts_on_one_version_do_not_keep_others_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosted_files, "WAIT_MAX_S", 0.0)
+    grant = grant_on(parquet_of("SELECT 1 AS n", tmp_path / "rows.parquet"))
+    many = [grant_on_same(grant, f"ctr_{n:026}") for n in range(hosted_files.UNDER_WAY_MAX + 1)]
+
+    async def run() -> list[type[Exception]]:
+        store = FileStore(tmp_path)
+        try:
+            found = [await refused(store, one) for one in many]
+            other = dataclasses.replace(many[-1], version_id="ver_other")
+            found.append(await refused(store, other))
+            while store.is_busy:
+                await asyncio.sleep(0.01)
+            assert not store._versions
+        finally:
+            store.close()
+        return found
+
+    assert asyncio.run(run()) == [FileUnderWay] * (len(many) - 1) + [HostedBusy, FileUnderWay]
+
+
+async def refused(store: FileStore, grant: HostedGrant) -> type[Exception]:
+    """What somebody is told who does not wait."""
+    with pytest.raises(Outage) as told:
+        await store.open(grant, Format.PARQUET)
+    return told.type
+
+
+def test_a_disk_that_takes_nothing_may_still_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path)
+    put(shelf, "one")
+
+    def full(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "utime", full)
+    found = shelf.open("one")
+    assert found is not None
+    found.file.close()
+    monkeypatch.setattr("app.metering.hosted.shelf.FileIO", full)
+    with pytest.raises(FileAway):
+        shelf.open("one")
 
 
 def test_files_are_called_as_the_provider_called_the_upload() -> None:
