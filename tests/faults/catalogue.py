@@ -18,6 +18,7 @@ DEEDS: dict[str, str] = {
     "six kinds of bad weather between us and PostgreSQL, lost answers to COMMIT too": "F-A8",
     "SIGTERM of one server after the other under load, while another takes over": "F-A9",
     "1 to 1,000 callers race for a quota of 1 or 100, through 1 or 4 gateways": "F-C2",
+    "a contract or a key ends between admission and settlement, and in mid-stream": "F-C3",
     "clients that are slow, hang up, pipeline, want a part or send what nobody can read": "F-D2",
 }
 """Every row of the table in `README.md`, in its order."""
