@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -34,8 +35,13 @@ def make_engine(url: str) -> Engine:
         engine = create_engine(
             parsed,
             hide_parameters=True,
-            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+            connect_args={
+                "check_same_thread": False,
+                "timeout": BUSY_TIMEOUT_MS / 1000,
+                "factory": _SqliteConnection,
+            },
         )
+        event.listen(engine, "reset", _end_questions)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -60,6 +66,31 @@ def make_engine(url: str) -> Engine:
     if is_pooled:
         event.listen(engine, "begin", _begin_pooled)
     return engine
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """A connection that knows its cursors.
+
+    A question of which not all rows were read keeps SQLite's view of the store open, past the end
+    of its transaction: whoever borrows the connection next sees the store as it was, and may not
+    write. An exception may hold such a cursor until the garbage is collected.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, *arguments: Any) -> Any:
+        """A cursor that is closed at the latest when the connection is given back."""
+        found = super().cursor(*arguments)
+        self.cursors.add(found)
+        return found
+
+
+def _end_questions(connection: _SqliteConnection, *_: Any) -> None:
+    for cursor in list(connection.cursors):
+        cursor.close()
+    connection.cursors.clear()
 
 
 def pooled_url(url: URL) -> tuple[URL, bool]:

@@ -136,6 +136,30 @@ def test_writers_that_read_then_decide_wait_for_each_other(installation: Install
         assert get_or_refuse(session, Job, job_id).attempts == 10
 
 
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_a_question_that_was_not_read_to_its_end_holds_no_view_of_the_store(
+    installation: Installation,
+) -> None:
+    """As when an exception keeps the question, until the garbage is collected."""
+    fill = "INSERT INTO change (number, topic, subject, at_us) VALUES (?, 't', 's', 1)"
+    with installation.usage_transaction() as connection:
+        for number in range(1, 6):
+            connection.exec_driver_sql(fill, (number,))
+    unread = []
+    with pytest.raises(ZeroDivisionError), installation.usage_transaction(writes=False) as usage:
+        unread.append(usage.exec_driver_sql("SELECT number FROM change"))
+        unread[0].fetchone()
+        raise ZeroDivisionError
+    borrowed = [installation.usage.connect() for _ in range(2)]
+    with borrowed[1].begin():  # another connection than the one that was given back
+        borrowed[1].exec_driver_sql(fill, (6,))
+    with borrowed[0].begin():
+        assert borrowed[0].exec_driver_sql("SELECT count(*) FROM change").scalar_one() == 6
+        borrowed[0].exec_driver_sql("UPDATE change SET subject = 'x'")
+    for connection in borrowed:
+        connection.close()
+
+
 def test_sqlite_is_set_up_for_money(installation: Installation) -> None:
     if installation.market.dialect.name != "sqlite":
         with installation.market.connect() as connection:
