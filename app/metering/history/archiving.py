@@ -10,6 +10,7 @@ by whoever comes next, so a crash anywhere is only a pause.
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from app.audit.recording import record
 from app.db.engine import is_sqlite
 from app.db.installation import Installation
 from app.kernel.actor import job_actor
+from app.kernel.refusals import Outage
 from app.metering.history.archive_files import NAMES, file_sha256, read_events, write_events
 from app.metering.history.history import Piece
 from app.metering.history.partitions import LOCK_TIMEOUT, Month, month_of, partitions
@@ -37,6 +39,8 @@ DAY_US = 24 * 3600 * 1_000_000
 GRANTS_AT_ONCE = 200
 # A call that waits for the store's lock waits for one of these: some milliseconds.
 EVENTS_AT_ONCE = 1_000
+VIEW_TRIES = 300
+VIEW_PAUSE_S = 0.2
 
 log = structlog.get_logger("usage")
 
@@ -251,6 +255,7 @@ def remove_events(installation: Installation, archive: sa.Row[Any]) -> None:
                     )
                     .values(archived_to=piece.last)
                 )
+    _wait_for_old_views(installation)
     if not _drop_partition(installation, archive):
         for piece in pieces:
             _delete(installation, piece)
@@ -260,6 +265,30 @@ def remove_events(installation: Installation, archive: sa.Row[Any]) -> None:
             .where(usage_archive.c.month == archive.month)
             .values(removed_at_us=installation.clock.now_us())
         )
+
+
+def _wait_for_old_views(installation: Installation) -> None:
+    """Return when nobody looks at the store any more as it was before this; raises `Outage`.
+
+    Whoever began before the month was read from its file looks for it in the store, and a dropped
+    partition is gone from every view, unlike rows that are deleted.
+    """
+    with installation.usage_transaction(writes=False) as connection:
+        if is_sqlite(connection):
+            return
+        began_before = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    for _ in range(VIEW_TRIES):
+        with installation.usage_transaction(writes=False) as connection:
+            if connection.exec_driver_sql(_VIEWS, (began_before,)).first() is None:
+                return
+        time.sleep(VIEW_PAUSE_S)
+    raise Outage("Somebody looks at the store as it was: the month is removed next time.")
+
+
+_VIEWS = """
+SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start <= %s
+  AND backend_xmin IS NOT NULL AND backend_type = 'client backend' LIMIT 1"""
 
 
 def _drop_partition(installation: Installation, archive: sa.Row[Any]) -> bool:

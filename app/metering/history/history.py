@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from app.db.engine import is_sqlite
 from app.db.installation import archive_dir_of
+from app.kernel.ids import made_at_ms
 from app.metering.history.archive_files import (
     NAMES,
     numbers_settled,
@@ -26,6 +27,7 @@ from app.metering.history.archive_files import (
 from app.metering.tables import grant_state, usage_archive, usage_archived
 
 NAMED_AT_MOST = 200
+MONTHS_ASKED = 3
 _SHOWN = "zhigu_history"
 
 
@@ -139,18 +141,34 @@ def archived_place(
 ) -> Piece | None:
     """Where an event is that is no longer in the store; None when no file holds it.
 
-    `conditions` on `grant_state` say whose: nobody has the files of others read for a guess.
+    `conditions` on `grant_state` say whose: nobody has the files of others read for a guess. The
+    id says when the call came, and the few months nearest to that are looked into, not all of a
+    long archive: it was settled then, or, as its contract ended, at most a month later.
     """
+    made_ms = made_at_ms(event_id)
+    if made_ms is None:
+        return None
     folder = archive_dir_of(connection)
     grants: dict[str, list[str]] = defaultdict(list)
-    for file, piece in _files(connection, *conditions):
-        grants[file].append(piece.grant_id)
-    for file, grant_ids in sorted(grants.items(), reverse=True):
+    for file in _months_around(connection, made_ms * 1000):
+        for _, piece in _files(connection, usage_archive.c.file == file, *conditions):
+            grants[file].append(piece.grant_id)
+    for file, grant_ids in grants.items():
         among = grant_ids if len(grant_ids) <= NAMED_AT_MOST else ()
         place = place_in_file(folder / file, event_id, among)
         if place is not None:
             return Piece(place[0], place[1], place[1])
     return None
+
+
+def _months_around(connection: sa.Connection, at_us: int) -> Sequence[str]:
+    """The files of the `MONTHS_ASKED` archived months nearest to a moment, the nearest first."""
+    from_us, until_us = usage_archive.c.from_us, usage_archive.c.until_us
+    away_us = sa.case(
+        (from_us > at_us, from_us - at_us), (until_us <= at_us, at_us - until_us + 1), else_=0
+    )
+    nearest = sa.select(usage_archive.c.file).order_by(away_us, from_us).limit(MONTHS_ASKED)
+    return connection.execute(nearest).scalars().all()
 
 
 def _is_archived(connection: sa.Connection, piece: Piece) -> bool:
