@@ -38,7 +38,7 @@ from app.kernel.refusals import Outage
 from app.metering import tasks as metering_tasks
 from app.metering.granting import load_grant
 from app.metering.history.closing import close_ranges, grants_with_open_use
-from app.metering.reported.late_use import grants_with_reports, late_units
+from app.metering.reported.late_use import grants_to_be_told_of, grants_with_reports, late_units
 
 CLOSE = "period.close"
 ENDED = "contract.ended"
@@ -146,7 +146,9 @@ def _close_tails(
 def _close_books(
     installation: Installation, contracts: Sequence[OpenContract], up_to: Period
 ) -> None:
-    """Let no closing look again at contracts that have ended, once no use of theirs is open."""
+    """Let no closing look again at contracts that have ended, once no use of theirs is open, and
+    none can be reported any more.
+    """
     ended = {
         one.contract.grant_id: one.contract.contract_id
         for one in contracts
@@ -156,6 +158,7 @@ def _close_books(
         return
     with installation.usage_transaction(writes=False) as connection:
         still_open = grants_with_open_use(connection, ended, or_live=True)
+        still_open |= grants_to_be_told_of(connection, ended, installation.clock.now_us())
     done = [contract_id for grant_id, contract_id in ended.items() if grant_id not in still_open]
     if done:
         with installation.transaction(ACTOR) as session:

@@ -181,6 +181,15 @@ def frame_at(grant: CompiledGrant, at_us: int) -> Frame:
     )
 
 
+def frame_afterwards(grant: CompiledGrant, at_us: int) -> Frame:
+    """The same for use that is told of at `at_us`, be the contract over by then: its own window
+    stays open until it has counted what was used in it.
+    """
+    if at_us < grant.ends_at_us:
+        return frame_at(grant, at_us)
+    return frame_at(msgspec.structs.replace(grant, ends_at_us=at_us + 1), at_us)
+
+
 def _quotas(quotas: Sequence[Quota], kind: WindowKind) -> list[Quota]:
     return [quota for quota in quotas if quota.window is kind]
 

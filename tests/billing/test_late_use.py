@@ -6,11 +6,15 @@ import pytest
 from sqlalchemy import insert
 
 from app.kernel.clock import epoch_us
+from app.listings.models import Delivery
 from app.metering.reported.late_use import late_units
 from app.metering.tables import usage_report
 from app.metering.tally.calls import Settled
-from tests.billing.season import Deal, Season, local
+from tests.billing.season import ONE_YUAN, Deal, Season, local
 from tests.billing.test_checking import break_rows, found
+from tests.billing.test_closing import to_bill
+from tests.listings.examples import per_unit_plan
+from tests.metering.reports import report, send, statuses
 
 
 def say_when(season: Season, deal: Deal, event: Settled, at: str) -> None:
@@ -86,6 +90,44 @@ def test_late_use_stands_on_the_next_invoice_and_the_preview_says_so(
     season.set_clock("2027-03-01 00:00:00")
     season.close("2027-02")
     assert season.lines()[-2:] == [("usage", 3, 15, 17, 3_00), ("credit", 1, 15, 17, -1_00)]
+    assert found(season.installation) == []
+
+
+def test_use_told_of_after_the_end_is_invoiced_and_the_books_stay_open_for_it(
+    season: Season,
+) -> None:
+    plan = per_unit_plan(charges=[ONE_YUAN], quotas=[])
+    goods = season.market.list_goods(delivery=Delivery.REPORTED, plan=plan)
+    contract = season.market.contract(goods, channel="reported")
+    season.work()
+    deal = Deal(contract["id"], contract["grants"][0]["id"])
+    provider = season.api.as_client(season.market.provider.id, "usage:write")
+
+    def tell(name: str, units: int, time: str) -> list[str]:
+        return statuses(send(provider, report(name, units, subject=deal.contract_id, time=time)))
+
+    season.set_clock("2026-11-10 12:00:00")
+    assert tell("before", 3, "2026-11-10T03:00:00Z") == ["posted"]
+    season.end(deal)
+    season.work()
+    assert season.invoices() == [("2026-11", deal.contract_id, 3_00)]
+
+    season.set_clock("2026-11-12 12:00:00")
+    assert tell("last", 4, "2026-11-10T03:59:59Z") == ["posted"]
+    assert tell("after", 5, "2026-11-10T04:00:01Z") == ["refused:grant-not-live"]
+    season.set_clock("2027-01-01 00:00:00")
+    season.close("2026-11")
+    season.close("2026-12")
+    assert season.invoices()[1:] == [("2026-12", deal.contract_id, 4_00)]
+    assert season.lines()[-1] == ("late", 4, 2, 2, 4_00)
+    assert to_bill(season) == [deal.contract_id], "more may be told of"
+
+    season.set_clock("2027-02-09 12:00:00")
+    assert tell("too late", 1, "2026-11-10T03:59:59Z") == ["refused:usage-too-late"]
+    season.set_clock("2027-02-10 12:00:00")
+    season.close("2027-01")
+    assert to_bill(season) == []
+    assert len(season.invoices()) == 2
     assert found(season.installation) == []
 
 

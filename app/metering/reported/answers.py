@@ -17,6 +17,8 @@ from app.metering.reported.errors import (
     UsageTooLate,
 )
 
+REPORTED = "reported"
+"""How a listing is delivered whose use its provider reports."""
 MINUTE_US = 60 * 1_000_000
 DAY_US = 24 * 60 * MINUTE_US
 LATE_AT_MOST_US = 90 * DAY_US
@@ -111,9 +113,10 @@ def refuse_terms_then(history: Sequence[TermsInForce], at_us: int) -> None:
     _refuse_dead(then, at_us)
 
 
-def refuse_terms_now(grant: CompiledGrant, now_us: int) -> None:
-    """Raise when nothing can settle under the grant at present."""
-    _refuse_dead(grant, now_us)
+def refuse_not_begun(grant: CompiledGrant, now_us: int) -> None:
+    """Raise before the contract's first day. What was used until its last may be told of later."""
+    if now_us < grant.starts_at_us:
+        raise _not_live("The contract has not begun.", now_us, "not-started")
 
 
 def _refuse_dead(grant: CompiledGrant, at_us: int) -> None:

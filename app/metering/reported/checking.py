@@ -7,8 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.metering.reported.answers import AHEAD_AT_MOST_US
-from app.metering.reported.desk import REPORTED
+from app.metering.reported.answers import AHEAD_AT_MOST_US, REPORTED
 from app.metering.tables import grant_state, grant_terms, usage_event, usage_report
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,43 +10,36 @@ from app.kernel.clock import from_epoch_us, rfc3339
 from app.kernel.ids import new_id
 from app.kernel.refusals import Refusal, RowNotFound
 from app.metering.errors import QuotaExhausted
-from app.metering.grants import CompiledGrant, Frame, compiled_from, frame_at
-from app.metering.history.history import Piece, shown
+from app.metering.grants import CompiledGrant, Frame, compiled_from, frame_afterwards
 from app.metering.reported.answers import (
+    REPORTED,
     PostedReport,
     ReportAnswer,
     ReportOutcome,
     TermsInForce,
     refuse_future,
     refuse_late,
-    refuse_terms_now,
+    refuse_not_begun,
     refuse_terms_then,
     refused,
 )
 from app.metering.reported.cloudevents import EventName, ReportedUse
 from app.metering.reported.errors import AlreadyCorrected, NotReported, ReportConflict
-from app.metering.tables import grant_state, grant_terms, usage_event, usage_report
+from app.metering.reported.remembering import (
+    POSTED_REPORTS,
+    known_reports,
+    named_as,
+    posted_report,
+)
+from app.metering.tables import grant_state, grant_terms, usage_report
 from app.metering.tally.calls import Batch, Call, Outcome, Settled, Void
 from app.metering.tally.settling_within import settle_within, void_within
 
-REPORTED = "reported"
-"""How a listing is delivered whose use its provider reports."""
 DELIVERED = 200
 """The status of an event that no gateway saw: it was delivered, or it would not be reported."""
 _Wanted = tuple[ReportedUse, int, int | None]
 """An event to post, when its use occurred, and the number of the event that it replaces."""
 NO_SUCH_REPORT = "No event of this source and id was reported under this contract."
-
-_POSTED_REPORTS = sa.select(
-    usage_report, usage_event.c.event_id, usage_event.c.units, usage_event.c.settled_at_us,
-    usage_event.c.request_sha256,
-).join(
-    usage_event,
-    sa.and_(
-        usage_event.c.grant_id == usage_report.c.grant_id,
-        usage_event.c.number == usage_report.c.number,
-    ),
-)  # fmt: skip
 
 
 class ReportDesk:
@@ -67,26 +59,14 @@ class ReportDesk:
         self._grant: CompiledGrant = self._history[-1].grant
         self._known: dict[EventName, PostedReport] = {}
 
-    def remember(self, events: Sequence[ReportedUse]) -> None:
-        """Look up what the provider has reported under these names before."""
-        named = sa.and_(
-            usage_report.c.provider_id == self._provider_id,
-            usage_report.c.source.in_({event.name.source for event in events}),
-            usage_report.c.source_id.in_({event.name.id for event in events}),
-        )
-        self._know(named)
-        old = self._connection.execute(
-            sa.select(usage_report.c.grant_id, usage_report.c.number)
-            .join(grant_state, grant_state.c.grant_id == usage_report.c.grant_id)
-            .where(named, usage_report.c.number <= grant_state.c.archived_to)
-        ).all()
-        if old:
-            with shown(self._connection, [Piece(*row, row.number) for row in old]):
-                self._know(named)
-
-    def _know(self, named: sa.ColumnElement[bool]) -> None:
-        for row in self._connection.execute(_POSTED_REPORTS.where(named)):
-            self._known[EventName(row.source, row.source_id)] = _posted(row)
+    def remember(
+        self, events: Sequence[ReportedUse], archived: Mapping[EventName, PostedReport]
+    ) -> None:
+        """Look up what the provider has reported under these names before; `archived` is what was
+        found of that in the archive.
+        """
+        self._known.update(archived)
+        self._known.update(known_reports(self._connection, named_as(self._provider_id, events)))
 
     def take(self, events: Sequence[ReportedUse]) -> list[ReportAnswer]:
         """Post the events in their order, or say of each why not; what was reported before is
@@ -118,7 +98,7 @@ class ReportDesk:
                     "The platform delivers this listing itself, and meters it.",
                     delivery=self._grant.delivery,
                 )
-            refuse_terms_now(self._grant, self._at_us)
+            refuse_not_begun(self._grant, self._at_us)
             if event.corrects is not None:
                 return self._posted(event, self._correct(event, event.corrects))
             refuse_late(event.at_us, self._now_us)
@@ -171,11 +151,11 @@ class ReportDesk:
         """Settle the events in one batch and note each that was posted beside its usage event."""
         if not wanted:
             return []
-        frame = frame_at(self._grant, self._at_us)
-        calls = tuple(self._call(frame, event) for event, _, _ in wanted)
+        frame = frame_afterwards(self._grant, self._at_us)
+        batch = Batch(tuple(self._call(frame, event) for event, _, _ in wanted), afterwards=True)
         results: list[PostedReport | Refusal] = []
         for (event, occurred_at_us, corrects), settled in zip(
-            wanted, settle_within(self._connection, Batch(calls)), strict=True
+            wanted, settle_within(self._connection, batch), strict=True
         ):
             if settled.outcome is Outcome.OVER_LIMIT:
                 results.append(_exhausted(self._grant, frame, settled, event.units))
@@ -220,14 +200,14 @@ class ReportDesk:
 
     def _find(self, name: EventName) -> PostedReport | None:
         row = self._connection.execute(
-            _POSTED_REPORTS.where(
+            POSTED_REPORTS.where(
                 usage_report.c.grant_id == self._grant.grant_id,
                 usage_report.c.provider_id == self._provider_id,
                 usage_report.c.source == name.source,
                 usage_report.c.source_id == name.id,
             )
         ).one_or_none()
-        return None if row is None else _posted(row)
+        return None if row is None else posted_report(row)
 
     def _already_corrected(self, earlier: PostedReport) -> AlreadyCorrected:
         by = self._connection.execute(
@@ -268,19 +248,6 @@ def _report_of(
         occurred_at_us=occurred_at_us,
         corrects=corrects,
         content_sha256=event.content_sha256,
-    )
-
-
-def _posted(row: sa.Row[Any]) -> PostedReport:
-    return PostedReport(
-        grant_id=row.grant_id,
-        event_id=row.event_id,
-        number=row.number,
-        units=row.units,
-        settled_at_us=row.settled_at_us,
-        occurred_at_us=row.occurred_at_us,
-        corrects=row.corrects,
-        content_sha256=row.request_sha256,
     )
 
 

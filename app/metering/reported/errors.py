@@ -4,7 +4,7 @@ Malformed
 └── EventUnreadable    members are missing or wrong: `errors` name them     400
 StepNotAllowed
 ├── NotReported        the listing is not delivered outside the platform    409
-├── GrantNotLive       the contract was not in force then, or is not now    409
+├── GrantNotLive       the contract was not in force then                   409
 ├── AlreadyCorrected   another event has taken its place before             409
 └── ReportConflict     this (source, id) has said something else before     409
 RuleBroken
@@ -32,7 +32,7 @@ class NotReported(StepNotAllowed):
 
 
 class GrantNotLive(StepNotAllowed):
-    """The contract was not in force when the use happened, or nothing settles under it now."""
+    """The contract was not in force when the use happened."""
 
     slug = "grant-not-live"
     title = "Contract not in force"

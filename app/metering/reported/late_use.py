@@ -9,9 +9,9 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 
 from app.metering.history.history import history
-from app.metering.tables import usage_event, usage_report
+from app.metering.reported.answers import DAY_US, LATE_AT_MOST_US, REPORTED
+from app.metering.tables import grant_state, grant_terms, usage_event, usage_report
 
-DAY_US = 24 * 3600 * 1_000_000
 # Asia/Shanghai has had no summer time since 1991: its days are whole days of a shifted clock.
 SHANGHAI_US = 8 * 3600 * 1_000_000
 EPOCH = date(1970, 1, 1)
@@ -23,6 +23,32 @@ def grants_with_reports(connection: sa.Connection, grant_ids: Iterable[str]) -> 
         sa.select(usage_report.c.grant_id)
         .where(usage_report.c.grant_id.in_(list(grant_ids)))
         .distinct()
+    )
+    return frozenset(rows.scalars())
+
+
+def grants_to_be_told_of(
+    connection: sa.Connection, grant_ids: Iterable[str], now_us: int
+) -> frozenset[str]:
+    """Those of the grants that use may yet be reported of: what was delivered until they ended.
+
+    Use is refused that lies further back; a day more is for clocks that differ.
+    """
+    since_us = now_us - LATE_AT_MOST_US - DAY_US
+    rows = connection.execute(
+        sa.select(grant_state.c.grant_id)
+        .join(
+            grant_terms,
+            sa.and_(
+                grant_terms.c.grant_id == grant_state.c.grant_id,
+                grant_terms.c.epoch == grant_state.c.epoch,
+            ),
+        )
+        .where(
+            grant_state.c.grant_id.in_(list(grant_ids)),
+            grant_terms.c.applied_at_us > since_us,
+            grant_terms.c.compiled["delivery"].as_string() == REPORTED,
+        )
     )
     return frozenset(rows.scalars())
 

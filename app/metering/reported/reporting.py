@@ -20,6 +20,7 @@ from app.kernel.refusals import RowNotFound
 from app.metering.reported.answers import ReportAnswer, refused, unreadable
 from app.metering.reported.cloudevents import ReportedUse, Unreadable
 from app.metering.reported.desk import ReportDesk
+from app.metering.reported.remembering import archived_reports
 from app.metering.tables import grant_state
 
 NOT_FOUND = "There is no such contract, or it is not yours."
@@ -47,7 +48,7 @@ def report_use(
     grants = _own_grants(installation, provider_id, by_contract)
     for contract_id, items in by_contract.items():
         reported = [event for _, event in items]
-        found = _report(installation, grants.get(contract_id), reported)
+        found = _report(installation, provider_id, grants.get(contract_id), reported)
         answers.update(zip((place for place, _ in items), found, strict=True))
     return [answers[place] for place in range(len(events))]
 
@@ -95,7 +96,10 @@ def _own_grants(
 
 
 def _report(
-    installation: Installation, grant_id: str | None, events: Sequence[ReportedUse]
+    installation: Installation,
+    provider_id: str,
+    grant_id: str | None,
+    events: Sequence[ReportedUse],
 ) -> list[ReportAnswer]:
     if grant_id is None:
         return [refused(event, RowNotFound(NOT_FOUND)) for event in events]
@@ -103,17 +107,19 @@ def _report(
     waiting = iter(events)
     while part := list(islice(waiting, AT_ONCE)):
         try:
-            answers += _post(installation, grant_id, part)
+            answers += _post(installation, provider_id, grant_id, part)
         except IntegrityError:
-            # The same name was posted under another contract meanwhile: now it is found.
-            answers += _post(installation, grant_id, part)
+            # A name was posted under another contract meanwhile, or archived: now it is found.
+            answers += _post(installation, provider_id, grant_id, part)
     return answers
 
 
 def _post(
-    installation: Installation, grant_id: str, events: Sequence[ReportedUse]
+    installation: Installation, provider_id: str, grant_id: str, events: Sequence[ReportedUse]
 ) -> list[ReportAnswer]:
+    with installation.usage_transaction(writes=False) as connection:
+        archived = archived_reports(connection, provider_id, events)
     with installation.usage_transaction() as connection:
         desk = ReportDesk(connection, grant_id, installation.clock.now_us())
-        desk.remember(events)
+        desk.remember(events, archived)
         return desk.take(events)

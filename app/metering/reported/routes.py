@@ -101,10 +101,11 @@ def post_reports(
     `refused`, with a problem. So a report may be repeated until every event is answered.
 
     Use is refused when it lies more than 90 days back (`usage-too-late`) or 5 minutes ahead
-    (`usage-in-future`), when the contract was not in force then or is not now (`grant-not-live`),
-    when a blocking quota has no room (`quota-exhausted`), and for a contract that is unknown or
-    another provider's (`not-found`). It counts in the windows, and is on the invoice, of the moment
-    when it is settled; use of a month that is closed becomes a line of its own on the next invoice.
+    (`usage-in-future`), when the contract was not in force then (`grant-not-live`), when a blocking
+    quota has no room (`quota-exhausted`), and for a contract that is unknown or another provider's
+    (`not-found`). It counts in the windows, and is on the invoice, of the moment when it is
+    settled; use of a month that is closed becomes a line of its own on the next invoice. So does
+    use that is told of after the contract was suspended or had ended, if it happened before.
     """
     assert actor.organisation_id is not None, "a token of this scope is an organisation's"
     answers = report_use(installation, actor.organisation_id, _read(request, body))

@@ -117,8 +117,10 @@ class Batch:
     """Calls that share one transaction, in order of arrival.
 
     `again` says that an earlier try may have been committed unseen: a call whose event exists is
-    answered with it instead of being counted twice.
+    answered with it instead of being counted twice. `afterwards` says that the use was delivered
+    before, and only told of now: it counts though its grant is over.
     """
 
     calls: tuple[Call, ...]
     again: bool = False
+    afterwards: bool = False

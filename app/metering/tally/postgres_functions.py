@@ -13,6 +13,7 @@ from app.metering.tally.calls import KEY_LIFE_US, MAX_REPLAYS
 SETTLE = f"""
 CREATE OR REPLACE FUNCTION usage_settle(
   p_again boolean,
+  p_afterwards boolean,
   p_grant text[],
   p_frame_grant int[], p_frame_epoch bigint[], p_frame_meter text[],
   p_frame_first int[], p_frame_last int[],
@@ -163,7 +164,7 @@ BEGIN
     CONTINUE WHEN o_outcome[i] IS NOT NULL;
     f := c.frame;
     g := p_frame_grant[f];
-    IF s_epoch[g] IS NULL OR NOT s_live[g] THEN
+    IF s_epoch[g] IS NULL OR NOT (s_live[g] OR p_afterwards) THEN
       o_outcome[i] := 'dead';
       CONTINUE;
     END IF;
@@ -173,7 +174,7 @@ BEGIN
       o_outcome[i] := 'stale_grant';
       CONTINUE;
     END IF;
-    IF at < s_starts[g] OR at >= s_ends[g] THEN
+    IF NOT p_afterwards AND (at < s_starts[g] OR at >= s_ends[g]) THEN
       o_outcome[i] := 'dead';
       CONTINUE;
     END IF;

@@ -17,7 +17,7 @@ from app.audit.models import Leaf
 from app.db.installation import Installation
 from app.http.examples import example_id
 from app.kernel.actor import OPERATOR
-from app.kernel.clock import SetClock, from_rfc3339
+from app.kernel.clock import SetClock, epoch_us, from_rfc3339
 from app.metering.granting import apply_grant
 from app.metering.tables import usage_event, usage_report, usage_window
 from tests.conftest import Api, Caller
@@ -290,9 +290,9 @@ def test_use_is_judged_by_the_terms_of_its_moment(
     change(2, live=False, reason="suspended")
     during = report("during", 1, time="2026-11-02T02:30:00Z")
     clock.advance(timedelta(hours=1))  # 03:00
-    assert statuses(send(provider, report("before", 1, time="2026-11-02T01:30:00Z"))) == [
-        "refused:grant-not-live"
-    ]
+    assert statuses(
+        send(provider, report("told late", 1, time="2026-11-02T01:30:00Z"), during)
+    ) == ["posted", "refused:grant-not-live"]
     change(3)
     answer = send(
         provider,
@@ -308,6 +308,35 @@ def test_use_is_judged_by_the_terms_of_its_moment(
         "posted",
     ]
     assert items(answer)[2]["problem"]["reason"] == "suspended"
+
+
+def test_what_was_delivered_until_the_end_may_be_told_of_and_corrected_after_it(
+    installation: Installation, provider: Caller, clock: SetClock
+) -> None:
+    windows = [quota("contract", 10), quota("month", 20)]
+    document = grant_document(windows=windows, **DELIVERED)
+    ends_at_us = document["ends_at_us"] = epoch_us(from_rfc3339("2026-11-30T16:00:00Z"))
+    over = {**document, "epoch": 2, "live": False, "reason": "expired"}
+    clock.set_to(from_rfc3339("2026-11-01T00:00:00Z"))
+    for one, at in ((document, clock.now_us()), (over, ends_at_us)):
+        with installation.usage_transaction() as connection:
+            assert apply_grant(connection, one, at)
+    last, first_after = "2026-11-30T15:59:59.999999Z", "2026-11-30T16:00:00Z"
+    clock.set_to(from_rfc3339("2026-12-02T00:00:00Z"))
+    assert statuses(
+        send(
+            provider,
+            report("last", 8, time=last),
+            report("after", 1, time=first_after),
+            report("too much", 3, time=last),
+        )
+    ) == ["posted", "refused:grant-not-live", "refused:quota-exhausted"]
+    fix = correction("less", 5, "last", time="2026-12-02T00:00:00Z")
+    assert statuses(send(provider, fix, report("more", 5, time=last))) == ["posted", "posted"]
+    assert used(installation) == {"contract": 10, "month": 10}
+    clock.set_to(from_rfc3339("2027-03-01T00:00:00Z"))
+    assert statuses(send(provider, report("at last", 1, time=last))) == ["refused:usage-too-late"]
+    assert fsck(installation) == []
 
 
 def test_a_buyer_cannot_report_and_an_admin_has_no_contracts_to_report_for(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from app.db.installation import Installation
 from app.metering.granting import apply_grant
-from app.metering.grants import compiled_from, frame_at
+from app.metering.grants import compiled_from, frame_afterwards
 from app.metering.tables import grant_state, unit_grant, usage_event, usage_window
 from app.metering.tally.calls import Batch, Call, Outcome, Settled, Void
 from app.metering.tally.tally import Driver, open_driver
@@ -81,7 +81,8 @@ class Player:
             void = Void(spec["grant"], spec["event"], spec["void_event"], at_us, 502)
             check(spec, await self._driver.void(void))
             return
-        batch = Batch(tuple(self._call(spec) for spec in step["batch"]), step.get("again", False))
+        modes = {name: step.get(name, False) for name in ("again", "afterwards")}
+        batch = Batch(tuple(self._call(spec) for spec in step["batch"]), **modes)
         answers = await self._driver.settle(batch)
         assert len(answers) == len(batch.calls)
         for spec, answer in zip(step["batch"], answers, strict=True):
@@ -96,7 +97,7 @@ class Player:
         key = spec.get("key")
         until = spec.get("replay_until")
         return Call(
-            frame=frame_at(compiled_from(document), framed_at_us),
+            frame=frame_afterwards(compiled_from(document), framed_at_us),
             event_id=spec["event"],
             at_us=at_us,
             units=spec.get("units", 1),
