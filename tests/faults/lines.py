@@ -39,6 +39,7 @@ class Line:
         self._weather = Weather.FAIR
         self._changed = asyncio.Event()
         self._ends: set[asyncio.StreamWriter] = set()
+        self._stranded: set[asyncio.StreamWriter] = set()
         self._carrying: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
 
@@ -50,6 +51,13 @@ class Line:
     def turns(self, weather: Weather) -> None:
         """Change the weather, now."""
         asyncio.run_coroutine_threadsafe(self._turn(weather), self._loop).result(5)
+
+    def strand(self) -> None:
+        """Let nothing pass any more on what is connected now; what connects later is fine."""
+        asyncio.run_coroutine_threadsafe(self._strand(), self._loop).result(5)
+
+    async def _strand(self) -> None:
+        self._stranded |= self._ends
 
     async def _turn(self, weather: Weather) -> None:
         was, self._weather = self._weather, weather
@@ -91,7 +99,7 @@ class Line:
     ) -> None:
         """Carry bytes one way; raises at the end of either side."""
         while data := await source.read(65_536):
-            while self._weather in {Weather.SILENT, Weather.HALF_OPEN}:
+            while self._weather in {Weather.SILENT, Weather.HALF_OPEN} or sink in self._stranded:
                 await self._changed.wait()
             if self._weather is Weather.UNANSWERED and answers:
                 raise EOFError

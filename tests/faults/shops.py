@@ -125,15 +125,20 @@ def verdict_on(shop: Shop, since_s: float, times: int = 1) -> Verdict:
 
     `since_s` is when the store was whole again.
     """
+    assert shop.deployment.zhigu("fsck") == ""
+    return counted_on(shop, since_s, times)
+
+
+def counted_on(shop: Shop, since_s: float, times: int = 1, before: int = 0) -> Verdict:
+    """The same without fsck; `before` keys were answered in an earlier deed."""
     numbers, ids, used = settled(shop.deployment, shop.sale)
     assert shop.journal.disagreements == []
     told = set(shop.journal.receipts.values())
     assert numbers == list(range(1, len(ids) + 1))
     assert used == {len(ids)}
-    assert shop.deployment.zhigu("fsck") == ""
     return Verdict(
         times=times,
-        acknowledged=len(told),
+        acknowledged=len(told) - before,
         lost=len(told - ids),
         twice=len(shop.journal.receipts) - len(told) + len(ids - told),
         recovered_s=shop.journal.silence_after(since_s),

@@ -5,17 +5,18 @@ from __future__ import annotations
 import resource
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from app.sandbox.http_client import Answer
 from tests.faults.judging import Note
 from tests.faults.processes import processes_of
-from tests.faults.shops import Shop, loaded, verdict_on
+from tests.faults.shops import Shop, counted_on, loaded, verdict_on
 from tests.postgres import Postgres
 
 STORES = ("market", "usage")
@@ -122,3 +123,62 @@ def test_somebody_else_holds_the_files_for_long(
         back_s = time.monotonic()
         shop.wait_until_served(len(shop.journal.receipts) + 50)
     note("somebody else holds the SQLite files locked under load", verdict_on(shop, back_s))
+
+
+def test_postgresql_is_restarted_held_up_and_filled_with_strangers(
+    postgres: Postgres, open_shop: Callable[..., Shop], note: Note, long: bool
+) -> None:
+    shop = open_shop({store: postgres.create(store) for store in STORES})
+    deeds = (
+        ("PostgreSQL is stopped (-m fast) under load and started again", restarted),
+        ("a lock is held in the usage store for longer than statements wait", locked),
+        ("strangers hold every connection that PostgreSQL has", filled),
+    )
+    for deed, fault in deeds if long else deeds[1:]:  # a crash, which is worse, is played always
+        before = len(shop.journal.receipts)
+        with loaded(shop):
+            shop.wait_until_served(before + 50)
+            with fault(postgres):
+                check_unavailable(shop.call())
+            back_s = time.monotonic()
+            shop.wait_until_served(len(shop.journal.receipts) + 50)
+            assert shop.write().status == 201
+        assert shop.journal.overdue == 0, "every call ends in time"
+        note(deed, counted_on(shop, back_s, before=before))
+    assert shop.deployment.zhigu("fsck") == ""
+
+
+@contextmanager
+def restarted(postgres: Postgres) -> Iterator[None]:
+    """Stopped as an operator would, and started at the end of the block."""
+    postgres.stop()
+    yield
+    postgres.start()
+
+
+@contextmanager
+def locked(postgres: Postgres) -> Iterator[None]:
+    """Every grant is locked by a transaction that does not end."""
+    with psycopg.connect(postgres.url("usage")) as connection:
+        connection.execute("LOCK TABLE grant_state IN EXCLUSIVE MODE")
+        yield
+
+
+@contextmanager
+def filled(postgres: Postgres) -> Iterator[None]:
+    """No connection is to be had, and nobody of ours has one."""
+    ours = f"FROM pg_stat_activity WHERE datname IN {STORES}"
+    with ExitStack() as held:
+        first = held.enter_context(psycopg.connect(postgres.url("postgres"), autocommit=True))
+
+        def ours_now() -> int:
+            with suppress(psycopg.OperationalError):
+                while True:
+                    held.enter_context(psycopg.connect(postgres.url("postgres")))
+            row = first.execute(f"SELECT count(*) {ours}").fetchone()
+            assert row is not None
+            return int(row[0])
+
+        while ours_now():
+            first.execute(f"SELECT pg_terminate_backend(pid) {ours}")
+        yield
