@@ -27,7 +27,8 @@ async def send_data(
     False: the body's source broke off on the way, and the buyer did not get it whole.
     """
     headers = [*fetched.headers]
-    size_bytes = fetched.size_bytes
+    body = fetched.body
+    size_bytes = len(body) if isinstance(body, bytes) else body.size_bytes
     # These two have the length, if any, of the body that they are about.
     if size_bytes is not None and method != "HEAD" and fetched.status != NOT_MODIFIED:
         headers.append((b"content-length", b"%d" % size_bytes))
@@ -39,7 +40,6 @@ async def send_data(
         if settled.outcome is Outcome.DUPLICATE:
             headers.append((b"idempotency-replayed", b"true"))
     start = {"type": "http.response.start", "status": fetched.status, "headers": headers}
-    body = fetched.body
     if isinstance(body, bytes):
         await send(start)
         await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -100,17 +100,29 @@ class Gateway:
         for _ in range(MAX_ROUNDS):
             opened = await self._admit(request, receive, self._clock.now_us())
             opened.in_flight_units += 1
+            fetched = None
             try:
                 fetched = self._fetcher.recall(opened, request)
                 if fetched is None:
                     fetched = await self._fetcher.fetch(opened, request)
                 if not fetched.counts:
                     return fetched, None, opened
-                settled = await self._settle(opened, request, fetched)
+                call = self._call(opened, request, fetched)
+                settled = await self._tally.submit(call)
+                if settled.outcome is Outcome.STALE_WINDOW:
+                    settled = await self._settle_anew(opened, call, settled)
+                if call.frame is opened.frame:
+                    opened.learn(settled.used_units, settled.granted_left)
+                if settled.outcome is Outcome.POSTED or not self._is_changed(opened, settled):
+                    refuse_outcome(opened, settled, fetched.units)
+                    return fetched, settled, opened
+            except BaseException:
+                if fetched is not None:
+                    await fetched.discard()
+                raise
             finally:
                 opened.in_flight_units -= 1
-            if settled is not None:
-                return fetched, settled, opened
+            await fetched.discard()
             if request.body is not None:
                 raise GrantsStale(CHANGED_UNDER_BODY)
             await self.watcher.look()  # the terms changed under the call: see which hold now
@@ -186,30 +198,6 @@ class Gateway:
             call.replay_until_us = at_us + lasts_us
         return call
 
-    async def _settle(
-        self, opened: OpenGrant, request: DataRequest, fetched: Fetched
-    ) -> Settled | None:
-        """How the call was settled, which is to be served then; None when the terms have changed.
-
-        Lets go of what was fetched unless it is to be served.
-        """
-        served = False
-        try:
-            call = self._call(opened, request, fetched)
-            settled = await self._tally.submit(call)
-            if settled.outcome is Outcome.STALE_WINDOW:
-                settled = await self._settle_anew(opened, call, settled)
-            if call.frame is opened.frame:
-                opened.learn(settled.used_units, settled.granted_left)
-            if self._is_changed(opened, settled):
-                return None
-            refuse_outcome(opened, settled, fetched.units)
-            served = True
-            return settled
-        finally:
-            if not served:
-                await fetched.discard()
-
     async def _settle_anew(self, opened: OpenGrant, call: Call, settled: Settled) -> Settled:
         """Settle a call that came with the windows of another moment."""
         for _ in range(MAX_ROUNDS):
@@ -221,8 +209,6 @@ class Gateway:
 
     def _is_changed(self, opened: OpenGrant, settled: Settled) -> bool:
         """Whether the store has other terms than the ones that the call was admitted by."""
-        if settled.outcome is Outcome.POSTED:
-            return False
         if settled.outcome is Outcome.STALE_GRANT:
             return True
         starts_at_us, ends_at_us = opened.grant.life_us
