@@ -136,6 +136,31 @@ def test_a_worker_looks_however_busy_its_other_threads_are(installation: Install
 
 
 @pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
+def test_a_worker_on_a_line_that_has_gone_dead_unsaid_looks_on_another(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_MAX_S", 0.3)
+    give(installation)
+    url = sa.make_url(installation.settings.usage_url)
+    with line_to(str(Path(str(url.query["host"])) / ".s.PGSQL.5432")) as line:
+        far = url.set(host="127.0.0.1", port=line.port, query={})
+        engine = make_engine(far.render_as_string(hide_password=False))
+
+        async def story(caller: Caller) -> None:
+            watcher = caller.gateway.watcher
+            pool = engine.pool
+            line.strand()
+            while engine.pool is pool:
+                await asyncio.sleep(0.01)
+            while not watcher.is_current:
+                await asyncio.sleep(0.01)
+            assert (await caller.get(ROWS)).status == 200
+
+        play(dataclasses.replace(installation, usage=engine), story)
+        engine.dispose()
+
+
+@pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
 def test_a_line_whose_other_end_is_gone_is_noticed(installation: Installation) -> None:
     url = sa.make_url(installation.settings.usage_url)
     with line_to(str(Path(str(url.query["host"])) / ".s.PGSQL.5432")) as line:
