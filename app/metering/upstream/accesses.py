@@ -54,11 +54,10 @@ class Accesses:
         except SealBroken as error:
             raise UpstreamFailed("credential") from error
 
-    def turn_down(self, upstream: Upstream, token: str) -> None:
-        """The upstream did not take `token`: it is not offered again."""
+    def turn_down(self, upstream: Upstream, token: str) -> bool:
+        """The upstream did not take `token`; whether another is to be had."""
         source = self._tokens.recall((upstream.listing_id, upstream.credential))
-        if source is not None:
-            source.turn_down(token)
+        return source is None or source.turn_down(token)
 
     def _open(self, listing_id: str, sealed: SealedCredential) -> Credential:
         return open_credential(sealed, listing_id, self._keys)

@@ -91,9 +91,9 @@ class UpstreamClient:
             response = await _send(session, upstream, request, credential)
             try:
                 if response.status == 401 and credential.token is not None:
-                    self._accesses.turn_down(upstream, credential.token)
+                    is_another = self._accesses.turn_down(upstream, credential.token)
                     # A POST is sent once, whatever came of it.
-                    if request.body is None:
+                    if is_another and request.body is None:
                         response.close()
                         credential = await self._accesses.credential(upstream, session)
                         response = await _send(session, upstream, request, credential)

@@ -25,6 +25,9 @@ LIFE_MAX_S = 86_400.0
 # Renewed this long before its end, but no short-lived token more than a tenth of its life before.
 RENEW_BEFORE_S = 30.0
 PAUSE_AFTER_FAILURE_S = 2.0
+# A 401 may be about what one buyer asks for, not about the token: it does not cost the provider's
+# other calls theirs, nor its token endpoint a request, each time.
+TURNED_DOWN_EVERY_S = 10.0
 REQUEST_MAX_S = 10.0
 ANSWER_MAX_BYTES = 65_536
 
@@ -50,6 +53,7 @@ class TokenSource:
     renew_at_s: float = 0.0
     ends_at_s: float = 0.0
     paused_until_s: float = 0.0
+    kept_until_s: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get(self, session: aiohttp.ClientSession, timeout_s: float) -> str:
@@ -75,10 +79,14 @@ class TokenSource:
             raise UpstreamFailed("token")
         return self.token
 
-    def turn_down(self, token: str) -> None:
-        """The upstream did not take `token`: the next call gets another."""
+    def turn_down(self, token: str) -> bool:
+        """The upstream did not take `token`; whether another is to be had."""
         if self.token == token:
-            self.token = None
+            now_s = time.monotonic()
+            if now_s < self.kept_until_s:
+                return False
+            self.token, self.kept_until_s = None, now_s + TURNED_DOWN_EVERY_S
+        return True
 
     async def _renew(self, session: aiohttp.ClientSession, timeout_s: float) -> None:
         asked_at_s = time.monotonic()

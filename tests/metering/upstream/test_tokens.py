@@ -97,6 +97,26 @@ def test_an_upstream_that_turns_down_every_token_is_asked_twice_and_fails() -> N
     assert (provider.given, len(provider.taken)) == (2, 2)
 
 
+def test_a_buyer_who_is_turned_down_again_and_again_costs_nobody_else_a_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = [1000.0]
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    provider = OAuthProvider(good=set())
+
+    async def scenario(client: UpstreamClient) -> None:
+        for _ in range(5):
+            with pytest.raises(UpstreamFailed):
+                await client.fetch(provider.upstream(), get())
+        assert provider.given == 2
+        now_s[0] += tokens.TURNED_DOWN_EVERY_S
+        provider.good = {"token-3"}
+        await client.fetch(provider.upstream(), get())
+
+    play(provider, scenario)
+    assert provider.taken == ["token-1"] + ["token-2"] * 6 + ["token-3"]
+
+
 def test_a_post_is_not_sent_again_with_a_new_token_but_the_next_call_has_one() -> None:
     provider = OAuthProvider()
 
