@@ -43,7 +43,8 @@ The rows of a hosted listing, as far as the contract opens them: filtered, sorte
 time. JSON, CSV or Parquet, by `Accept`; the `next_cursor` of CSV and Parquet stands in `Link`.
 
 `where` compares columns with values: `country = 'CN' and (value > 10 or value is null)`. The whole
-query is at most {QUERY_MAX_BYTES} bytes.
+query is at most {QUERY_MAX_BYTES} bytes. There is no HEAD (405): a page has to be made, and is
+counted, to tell how long it is.
 """
 QUERY = (
     parameter("query", "select", "Columns, comma-separated; without it, all.", {}, "country,value"),
