@@ -71,7 +71,7 @@ def serve(host: str, port: int, workers: int, no_jobs: bool, alone: bool) -> Non
         run_server(host, port, workers)
         return
     settings = _settings()
-    _home(settings)
+    _warn_of_loss(_home(settings))
     bind = ("--host", host, "--port", str(port), "--workers", str(workers))
     children = [Child("server", zhigu_command("serve", "--alone", *bind))]
     if not no_jobs:
@@ -358,6 +358,17 @@ def _home(settings: Settings) -> Installation:
         return open_home(settings)
     except NotInitialised as error:
         raise click.ClickException(str(error)) from error
+
+
+def _warn_of_loss(installation: Installation) -> None:
+    """Say which store may lose what it has committed, as it is set up."""
+    from app.db.durability import durability_doubts
+
+    stores = {"market": installation.market, "usage": installation.usage}
+    for doubt in durability_doubts(stores):
+        click.echo(f"WARNING: {doubt}", err=True)
+    for engine in stores.values():
+        engine.dispose()
 
 
 def _settings(**overrides: Any) -> Settings:

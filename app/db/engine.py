@@ -14,6 +14,11 @@ POOL_SIZE = 10
 WRITES = "zhigu_writes"
 SNAPSHOT = "REPEATABLE READ"
 SESSION = {"timezone": "UTC", "lock_timeout": "10s"}
+# What is answered must be on disk, whatever the server's default; stronger ones stay.
+DURABLE = (
+    "SELECT set_config('synchronous_commit', 'on', {local})"
+    " WHERE current_setting('synchronous_commit') = 'off'"
+)
 # On a line whose other end is gone, and nobody says so, a read would wait for a quarter of an hour.
 ALIVE = {
     "keepalives": 1,
@@ -65,6 +70,8 @@ def make_engine(url: str) -> Engine:
     )
     if is_pooled:
         event.listen(engine, "begin", _begin_pooled)
+    else:
+        event.listen(engine, "connect", _prepare_postgres)
     return engine
 
 
@@ -130,9 +137,16 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     cursor.close()
 
 
+def _prepare_postgres(connection: Any, _record: Any) -> None:
+    connection.autocommit = True  # or it would last until the first roll-back
+    connection.execute(DURABLE.format(local="false"))
+    connection.autocommit = False
+
+
 def _begin_pooled(connection: Connection) -> None:
     for name, value in SESSION.items():
         connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
+    connection.exec_driver_sql(DURABLE.format(local="true"))
 
 
 def _begin_sqlite(connection: Connection) -> None:
