@@ -135,7 +135,9 @@ class OpenGrant:
 
     def has_room(self, units: int) -> bool:
         """Whether, as far as is known here, `units` more would fit beside what is under way."""
-        wanted = max(0, self.in_flight_units + units - self.granted_left)
+        wanted = self.in_flight_units + units - self.granted_left
+        if wanted <= 0:
+            return True
         for place, limit_units in self._blocking:
             if self.used_units[place] + wanted > limit_units:
                 return False

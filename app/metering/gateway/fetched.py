@@ -35,12 +35,6 @@ class Fetched(NamedTuple):
     units: int
     counts: bool
 
-    @property
-    def size_bytes(self) -> int | None:
-        """The length of the body; None when only its end will tell."""
-        body = self.body
-        return len(body) if isinstance(body, bytes) else body.size_bytes
-
     async def discard(self) -> None:
         """Let go of a body that is not sent."""
         if not isinstance(self.body, bytes):

@@ -182,6 +182,7 @@ class Gateway:
     def _call(self, opened: OpenGrant, request: DataRequest, fetched: Fetched) -> Call:
         """The call as it is to be settled."""
         at_us = self._clock.now_us()
+        body = fetched.body
         call = Call(
             opened.frame_for(at_us),
             new_id("evt"),
@@ -189,7 +190,7 @@ class Gateway:
             fetched.units,
             request.operation,
             fetched.status,
-            fetched.size_bytes or 0,
+            len(body) if isinstance(body, bytes) else body.size_bytes or 0,
             request.fingerprint(opened.grant.meter),
         )
         if request.key is not None:
