@@ -19,7 +19,7 @@ from app.metering.granting import apply_grant
 from app.metering.tables import grant_state, usage_event, usage_window
 from tests.metering.grant_documents import grant_document, quota
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Child:
