@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.contracts import granting_units
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import SetClock
@@ -100,6 +101,18 @@ def test_who_may_grant_units_and_which(season: Season) -> None:
         assert (refused.status_code, refused.json()["rule"]) == (422, "units-life")
     season.end(deal)
     assert give(season, deal).status_code == 409
+
+
+def test_a_contract_is_given_units_so_often_only(
+    season: Season, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that are left are looked at with each batch of calls."""
+    monkeypatch.setattr(granting_units, "MAX_PER_CONTRACT", 2)
+    deal = sign(season, quotas=[], trial={"units": 3, "days": 7})
+    answers = [give(season, deal) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 422]
+    assert answers[2].json()["rule"] == "units-count"
+    assert len(listed(season, deal)) == 3, "the plan's own are not counted"
 
 
 def test_units_come_beside_no_licence_that_counts_every_use(season: Season) -> None:
