@@ -107,10 +107,7 @@ def test_a_look_that_hangs_is_left_alone_and_the_next_has_new_connections(
     async def story(caller: Caller) -> None:
         pool = installation.usage.pool
         hangs.set()
-        while installation.usage.pool is pool:
-            await asyncio.sleep(0.01)
-        while not caller.gateway.watcher.is_current:
-            await asyncio.sleep(0.01)
+        await current_on_another(caller, installation.usage, pool)
         assert not released.is_set(), "the one that hangs is still hanging"
         assert (await caller.get(ROWS)).status == 200
 
@@ -135,6 +132,13 @@ def test_a_worker_looks_however_busy_its_other_threads_are(installation: Install
     play(installation, story)
 
 
+async def current_on_another(caller: Caller, engine: sa.Engine, pool: Any) -> None:
+    """Wait until the worker looks by other connections than those of `pool`."""
+    async with asyncio.timeout(30):
+        while engine.pool is pool or not caller.gateway.watcher.is_current:
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
 def test_a_worker_on_a_line_that_has_gone_dead_unsaid_looks_on_another(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
@@ -147,13 +151,9 @@ def test_a_worker_on_a_line_that_has_gone_dead_unsaid_looks_on_another(
         engine = make_engine(far.render_as_string(hide_password=False))
 
         async def story(caller: Caller) -> None:
-            watcher = caller.gateway.watcher
             pool = engine.pool
             line.strand()
-            while engine.pool is pool:
-                await asyncio.sleep(0.01)
-            while not watcher.is_current:
-                await asyncio.sleep(0.01)
+            await current_on_another(caller, engine, pool)
             assert (await caller.get(ROWS)).status == 200
 
         play(dataclasses.replace(installation, usage=engine), story)

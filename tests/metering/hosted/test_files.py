@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -205,6 +207,13 @@ def test_the_contracts_on_one_version_do_not_keep_others_waiting(
     monkeypatch.setattr(hosted_files, "WAIT_MAX_S", 0.0)
     grant = grant_on(parquet_of("SELECT 1 AS n", tmp_path / "rows.parquet"))
     many = [grant_on_same(grant, f"ctr_{n:026}") for n in range(hosted_files.UNDER_WAY_MAX + 1)]
+    released = threading.Event()
+
+    def make(*args: Any) -> Made:
+        released.wait(30)
+        return making.make_file(*args)
+
+    monkeypatch.setattr(hosted_files, "make_file", make)
 
     async def run() -> list[type[Exception]]:
         store = FileStore(tmp_path)
@@ -212,6 +221,7 @@ def test_the_contracts_on_one_version_do_not_keep_others_waiting(
             found = [await refused(store, one) for one in many]
             other = dataclasses.replace(many[-1], version_id="ver_other")
             found.append(await refused(store, other))
+            released.set()
             while store.is_busy:
                 await asyncio.sleep(0.01)
             assert not store._versions
