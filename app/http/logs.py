@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -35,6 +36,24 @@ ALLOWED_FIELDS = frozenset(
 )
 
 
+class PatientStream:
+    """A stream whose lines are lost when it cannot take them: a full disk for logs fails nobody."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or lose, the text."""
+        with suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure_logs() -> None:
     """Send every log line to stderr as JSON; called once per process."""
     structlog.configure(
@@ -44,7 +63,7 @@ def configure_logs() -> None:
             only_allowed_fields,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, PatientStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
 

@@ -27,7 +27,7 @@ _CSV_REASONS = (
     "Maximum line size",
     "Invalid unicode",
 )
-_DISK = ("No space left on device", "Disk quota exceeded")
+_DISK = ("No space left on device", "Disk quota exceeded", "File too large")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from email.message import Message
@@ -24,7 +25,8 @@ from app.kernel.refusals import Malformed, Outage
 Receive = Callable[[], Awaitable[Any]]
 
 BUFFER_BYTES = 1 << 20
-FULL_DISK = 28  # errno.ENOSPC
+# Full, our share of it is used up, or a file may not grow any more.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ async def receive_upload(
             return await _from_form(chunks, options.get("boundary", ""), path)
         await _write(chunks, path)
     except OSError as error:
-        if error.errno == FULL_DISK:
+        if error.errno in NO_ROOM:
             raise Outage("There is no room for the file; try again later.") from error
         raise
     return Received(path, headers.content_type, _stated_name(headers.content_disposition))
