@@ -22,7 +22,7 @@ from tests.faults.judging import Verdict
 from tests.faults.tabling import MARK, Failure, Row, table, unplayed
 
 HERE = Path(__file__).parent
-BOUND_S = 440  # and what was begun takes some seconds to be put away
+BOUND_S = 430  # and what was begun takes some seconds to be put away
 OPTIONS = ("-v", "-n", "2", "--dist", "load", "--durations", "60", "--durations-min", "1")
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import aiohttp
@@ -35,8 +36,20 @@ def deployment(databases: Databases, engine_name: str) -> Iterator[Deployment]:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """What `work` comes to, on a loop of its own thread: another test may have left one running."""
+    begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
+
+    async def cancellable() -> T:
+        begun.append((asyncio.get_running_loop(), asyncio.current_task()))
+        return await work
+
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
+        try:
+            return pool.submit(asyncio.run, cancellable()).result()
+        except BaseException:  # our time is over: the work must not go on without us
+            for loop, task in begun:
+                with suppress(RuntimeError):  # it had ended by itself
+                    loop.call_soon_threadsafe(task.cancel if task else loop.stop)
+            raise
 
 
 async def call_in_parallel(url: str, headers: dict[str, str]) -> list[tuple[int, str]]:
