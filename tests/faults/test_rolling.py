@@ -122,7 +122,7 @@ def test_servers_are_restarted_one_after_the_other_and_no_client_notices(
 ) -> None:
     urls = {store: databases.empty_url("postgres") for store in ("market", "usage")}
     shop = open_shop(urls, drain_delay_s=str(DRAIN_DELAY_S))
-    times = 4 if long else 1
+    times = 2 if long else 1
     with ExitStack() as stack:
         second = shop.deployment.another()
         stack.callback(second.close)
