@@ -16,7 +16,7 @@ from sqlmodel import Session
 from app.audit.recording import record
 from app.db.installation import Installation
 from app.kernel.canonical import canonical, sha256_hex
-from app.kernel.refusals import RowNotFound
+from app.kernel.refusals import Outage, RowNotFound
 from app.metering.reported.answers import ReportAnswer, refused, unreadable
 from app.metering.reported.cloudevents import ReportedUse, Unreadable
 from app.metering.reported.desk import ReportDesk
@@ -26,6 +26,8 @@ from app.metering.tables import grant_state
 NOT_FOUND = "There is no such contract, or it is not yours."
 AT_ONCE = 100
 """Events of one grant in one transaction: calls on the same store wait for it."""
+TRIES = 3
+"""A provider that races itself under two contracts may be told to come again."""
 NAMED_AT_MOST = 50
 """Refused events that one audit leaf names; it counts them all, and hashes them all."""
 
@@ -106,12 +108,20 @@ def _report(
     answers: list[ReportAnswer] = []
     waiting = iter(events)
     while part := list(islice(waiting, AT_ONCE)):
+        answers += _post_in_spite_of_others(installation, provider_id, grant_id, part)
+    return answers
+
+
+def _post_in_spite_of_others(
+    installation: Installation, provider_id: str, grant_id: str, events: Sequence[ReportedUse]
+) -> list[ReportAnswer]:
+    for _ in range(TRIES):
         try:
-            answers += _post(installation, provider_id, grant_id, part)
+            return _post(installation, provider_id, grant_id, events)
         except IntegrityError:
             # A name was posted under another contract meanwhile, or archived: now it is found.
-            answers += _post(installation, provider_id, grant_id, part)
-    return answers
+            continue
+    raise Outage("The same events are being reported elsewhere; try again.")
 
 
 def _post(
