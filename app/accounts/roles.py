@@ -6,7 +6,7 @@ also carry alliance roles, which decide over others (a review, for one).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 
 from app.accounts import scopes as s
@@ -54,11 +54,6 @@ ROLE_SCOPES: Mapping[Role, frozenset[str]] = {
     Role.AUDITOR: _VIEW | {s.AUDIT_READ},
 }
 """The scopes that a person of each role may hand to a client."""
-
-
-def scopes_of(roles: Iterable[str]) -> frozenset[str]:
-    """Every scope that these roles may use."""
-    return frozenset().union(*(ROLE_SCOPES[Role(role)] for role in roles))
 
 
 def has_role(actor: Actor, *roles: Role) -> bool:

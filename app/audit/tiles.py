@@ -15,7 +15,6 @@ from app.kernel.refusals import RowNotFound
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT
-MAX_LEVEL = 7
 
 _PATH = re.compile(r"(entries|[0-7])/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 

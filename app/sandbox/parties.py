@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -89,8 +88,3 @@ def register_key(party: Party, registrar: Client, at: datetime) -> str:
     )
     answer = registrar.post(path, {"jwk": party.key.public.jwk, "proof": proof})
     return str(answer["id"])
-
-
-def all_scopes(parties: Sequence[NewParty]) -> set[str]:
-    """Every scope that these parties are given."""
-    return {scope for party in parties for scope in party.scopes.split()}

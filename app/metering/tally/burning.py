@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-MAX_PRIORITY = 255
-
 
 @dataclass(slots=True)
 class UnitGrant:
