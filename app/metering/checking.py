@@ -99,6 +99,17 @@ def _orphans(connection: sa.Connection) -> Iterator[str]:
     ).one_or_none()
     if idle is not None:
         yield f"M1: a key of {idle.grant_id} names event {idle.event_id}, which was not posted"
+    taker = usage_event.alias()
+    free = connection.execute(
+        sa.select(usage_key.c.grant_id, usage_key.c.event_id)
+        .join(
+            taker,
+            sa.and_(taker.c.grant_id == usage_key.c.grant_id, taker.c.voids == usage_key.c.number),
+        )
+        .limit(1)
+    ).one_or_none()
+    if free is not None:
+        yield f"M1: a key of {free.grant_id} gives event {free.event_id}, which was taken back"
 
 
 def _counter_problems(connection: sa.Connection, grant_id: str) -> Iterator[str]:

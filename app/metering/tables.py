@@ -209,6 +209,8 @@ usage_key = sa.Table(
     _int("number"),
     sa.Column("request_sha256", Hash, nullable=False),
     _int("replays"),
+    # The ids of the latest voids that took back one of its deliveries, but not the event.
+    sa.Column("broken_off", sa.String(500), nullable=False, server_default=""),
     _int("replay_until_us"),
     _int("expires_at_us"),
     sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
@@ -217,7 +219,8 @@ usage_key = sa.Table(
     sa.Index("ix_usage_key_expires_at_us", "expires_at_us"),
     **_CLUSTERED,
 )
-"""An Idempotency-Key that has posted an event, for the day in which it is remembered."""
+"""An Idempotency-Key that has posted an event, for the day in which it is remembered. `replays` is
+how often its data were delivered beside the first time, what broke off not counted."""
 
 usage_segment = sa.Table(
     "usage_segment",

@@ -66,6 +66,10 @@ def test_a_store_that_was_only_used_has_no_problems(busy: Installation) -> None:
         ("DELETE FROM grant_terms WHERE grant_id = 'grt_one'", "A2: event evt_"),
         ("UPDATE usage_event SET grant_id = 'grt_x' WHERE number = 5", "A2: event evt_5 was"),
         ("UPDATE usage_key SET event_id = 'evt_x'", "M1: a key of grt_one names event evt_x"),
+        (
+            "UPDATE usage_key SET event_id = 'evt_1', number = 1",
+            "M1: a key of grt_one gives event evt_1, which was taken back",
+        ),
         ("UPDATE usage_key SET number = 3", "M1: a key of grt_one names event evt_5"),
         ("UPDATE usage_period SET last_number = 9", "A2: the period of grt_one until "),
         ("UPDATE usage_period SET first_number = 2", "A2: the period of grt_one until "),

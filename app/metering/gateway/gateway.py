@@ -82,14 +82,15 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            fetched, settled, opened = await self._serve(read_request(scope), receive)
+            request = read_request(scope)
+            fetched, settled, opened = await self._serve(request, receive)
         except Exception as error:  # noqa: BLE001 - every failure becomes a problem document
             await send_problem(send, error)
             return
         whole = await send_data(receive, send, scope["method"], fetched, settled, opened)
-        # What went out under a key that had paid before is not taken back: it was delivered then.
-        if not whole and settled is not None and settled.outcome is Outcome.POSTED:
-            await self._voids.take_back(opened.grant.grant_id, settled.event_id)
+        if not whole and settled is not None:
+            key = None if request.key is None else key_hash(request.key)
+            await self._voids.take_back(opened.grant.grant_id, settled, key)
 
     async def _serve(
         self, request: DataRequest, receive: Receive

@@ -31,7 +31,9 @@ POLICY: tuple[Ending, ...] = (
         "cut short",
         "no: a second event gives the unit back, if the usage store is away as soon as it is there"
         " again; where our server is killed before that, a repeat under the call's"
-        " `Idempotency-Key` is not counted",
+        " `Idempotency-Key` is not counted. Where repeats under that key were sent out too, the"
+        " unit is given back when every one of them has broken off, and a repeat that broke off"
+        " is not one of those that the key has",
     ),
     Ending("the buyer hangs up after the first byte went out", "cut short", "yes"),
     Ending("the answer has more units than the quota", "429 `quota-exhausted`", "no"),

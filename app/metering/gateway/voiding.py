@@ -15,7 +15,7 @@ import structlog
 from app.kernel.clock import Clock
 from app.kernel.ids import new_id
 from app.kernel.refusals import Outage
-from app.metering.tally.calls import Void
+from app.metering.tally.calls import Outcome, Settled, Void
 from app.metering.tally.tally import Tally
 
 FIRST_MAX_S = 1.0
@@ -27,7 +27,11 @@ log = structlog.get_logger("gateway")
 
 
 class Voids:
-    """Takes calls back; belongs to one event loop, and ends before the tally does."""
+    """Takes calls back; belongs to one event loop, and ends before the tally does.
+
+    Under an Idempotency-Key several deliveries may be under way at once, and each that breaks off
+    is told of: the call is taken back when none of them is left.
+    """
 
     def __init__(self, tally: Tally, clock: Clock) -> None:
         self._tally = tally
@@ -35,9 +39,19 @@ class Voids:
         self._trying: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
 
-    async def take_back(self, grant_id: str, event_id: str) -> None:
-        """Void a posted event; returns when it is done, or soon, while it goes on being tried."""
-        void = Void(grant_id, event_id, new_id("evt"), self._clock.now_us(), BROKEN_OFF)
+    async def take_back(self, grant_id: str, settled: Settled, key_sha256: str | None) -> None:
+        """Void what a call was settled as, since it was not delivered; returns when it is done, or
+        soon, while it goes on being tried.
+        """
+        void = Void(
+            grant_id,
+            settled.event_id,
+            new_id("evt"),
+            self._clock.now_us(),
+            BROKEN_OFF,
+            key_sha256,
+            settled.outcome is Outcome.DUPLICATE,
+        )
         task = asyncio.create_task(self._until_done(void))
         self._trying.add(task)
         task.add_done_callback(self._trying.discard)

@@ -11,6 +11,8 @@ from app.metering.grants import Frame
 
 KEY_LIFE_US = 24 * 3600 * 1_000_000
 MAX_REPLAYS = 3
+# Deliveries that broke off, which a key knows again when their void is sent twice.
+BREAKS_REMEMBERED = 16
 
 
 class Outcome(StrEnum):
@@ -34,6 +36,8 @@ class Outcome(StrEnum):
     """The grant is not live, or not at this moment."""
     VOIDED = "voided"
     """The unit went back to its windows."""
+    KEPT = "kept"
+    """Its data were delivered under its key otherwise, or still may be: it stays counted."""
     NOT_FOUND = "not_found"
     """There is no such event to void."""
 
@@ -81,7 +85,11 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """The taking back of a posted event whose data broke off on the way."""
+    """The taking back of a posted event whose data broke off on the way.
+
+    An event with an Idempotency-Key is taken back by the last of its deliveries that breaks off:
+    `replayed` says that this one was not the first, but a repeat under the key.
+    """
 
     grant_id: str
     event_id: str
@@ -90,6 +98,8 @@ class Void:
     """The id of the event that takes it back."""
     at_us: int
     status: int
+    key_sha256: str | None = None
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

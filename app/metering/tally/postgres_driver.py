@@ -78,9 +78,7 @@ class PostgresDriver:
         """Take an event back; repeating it is harmless, so an unknown fate is simply repeated."""
 
         async def take_back(connection: asyncpg.Connection) -> Any:
-            return await connection.fetchrow(
-                _VOID, void.grant_id, void.event_id, void.void_event_id, void.at_us, void.status
-            )
+            return await connection.fetchrow(_VOID, *void_arguments(void))
 
         row = await self._until_known(take_back)
         return Settled(Outcome(row[0]), row[1], row[2], row[3])
@@ -197,7 +195,7 @@ _ROLLED_BACK = (
 )
 
 _SETTLE = f"SELECT * FROM usage_settle({', '.join(f'${n}' for n in range(1, 26))})"  # noqa: S608 - numbers only
-_VOID = "SELECT * FROM usage_void($1, $2, $3, $4, $5)"
+_VOID = "SELECT * FROM usage_void($1, $2, $3, $4, $5, $6, $7)"
 _KEY = """
 SELECT event_id, number, request_sha256, replays, replay_until_us, expires_at_us
 FROM usage_key WHERE grant_id = $1 AND key_sha256 = $2"""
@@ -264,6 +262,19 @@ class BatchColumns:
                 self._calls, outcomes, events, numbers, settled, left, strict=True
             )
         ]
+
+
+def void_arguments(void: Void) -> tuple[object, ...]:
+    """A void as the function takes it."""
+    return (
+        void.grant_id,
+        void.event_id,
+        void.void_event_id,
+        void.at_us,
+        void.status,
+        void.key_sha256,
+        void.replayed,
+    )
 
 
 def _link_columns(links: list[Counter], counters: dict[CounterKey, int]) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ placeholder.
 
 from __future__ import annotations
 
-from app.metering.tally.calls import KEY_LIFE_US, MAX_REPLAYS
+from app.metering.tally.calls import BREAKS_REMEMBERED, KEY_LIFE_US, MAX_REPLAYS
 
 SETTLE = f"""
 CREATE OR REPLACE FUNCTION usage_settle(
@@ -314,15 +314,18 @@ END
 $$
 """  # noqa: S608 - two numbers of ours
 
-VOID = """
+VOID = f"""
 CREATE OR REPLACE FUNCTION usage_void(
   p_grant text, p_event text, p_void_event text, p_at bigint, p_status int,
+  p_key text, p_replayed boolean,
   OUT o_outcome text, OUT o_event text, OUT o_number bigint, OUT o_settled bigint
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   s record;
   e record;
   v record;
+  k record;
+  breaks text[];
 BEGIN
   o_outcome := 'not_found';
   o_event := p_event;
@@ -346,6 +349,31 @@ BEGIN
     o_settled := v.settled_at_us;
     RETURN;
   END IF;
+  IF p_key IS NOT NULL THEN
+    SELECT replays, broken_off INTO k FROM usage_key
+    WHERE grant_id = p_grant AND key_sha256 = p_key AND event_id = p_event;
+    IF NOT FOUND THEN
+      IF p_replayed THEN
+        o_outcome := 'kept';
+      END IF;
+    ELSE
+      breaks := string_to_array(k.broken_off, ' ');
+      IF p_void_event = ANY (breaks) THEN
+        o_outcome := 'kept';
+      ELSIF k.replays > 0 THEN
+        o_outcome := 'kept';
+        breaks := breaks || p_void_event;
+        UPDATE usage_key SET replays = replays - 1, broken_off = array_to_string(
+          breaks[greatest(1, cardinality(breaks) - {BREAKS_REMEMBERED - 1}):], ' ')
+        WHERE grant_id = p_grant AND key_sha256 = p_key;
+      END IF;
+    END IF;
+    IF o_outcome = 'kept' THEN
+      o_number := e.number;
+      o_settled := e.settled_at_us;
+      RETURN;
+    END IF;
+  END IF;
   o_outcome := 'voided';
   o_event := p_void_event;
   o_number := s.last_number + 1;
@@ -366,10 +394,10 @@ BEGIN
     AND starts_at_us <= e.settled_at_us AND ends_at_us > e.settled_at_us;
   UPDATE grant_state SET last_number = o_number, last_settled_at_us = o_settled
   WHERE grant_id = p_grant;
-  DELETE FROM usage_key WHERE grant_id = p_grant AND event_id = p_event;
+  DELETE FROM usage_key WHERE grant_id = p_grant AND key_sha256 = p_key AND event_id = p_event;
 END
 $$
-"""
+"""  # noqa: S608 - a number of ours
 
 DROP = (
     "DROP FUNCTION IF EXISTS usage_settle",

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app.db.engine import is_sqlite
 from app.kernel.refusals import Outage
 from app.metering.tally.calls import Batch, Outcome, Settled, Void
-from app.metering.tally.postgres_driver import BatchColumns
+from app.metering.tally.postgres_driver import BatchColumns, void_arguments
 from app.metering.tally.settling import settle
 from app.metering.tally.sqlite_book import load_book, void_event, write_book
 
@@ -42,7 +42,7 @@ def void_within(connection: sa.Connection, void: Void) -> Settled:
             return void_event(_raw(connection), void)
         except sqlite3.OperationalError as error:
             raise _away() from error
-    arguments = (void.grant_id, void.event_id, void.void_event_id, void.at_us, void.status)
+    arguments = void_arguments(void)
     row = connection.exec_driver_sql(_calling("usage_void", arguments), arguments).one()
     return Settled(Outcome(row[0]), row[1], row[2], row[3])
 

@@ -6,7 +6,15 @@ import sqlite3
 
 from app.metering.grants import Counter, CounterKey, Frame
 from app.metering.tally.burning import UnitGrant, burning_order, left_of
-from app.metering.tally.calls import Batch, KnownKey, Outcome, Settled, Standing, Void
+from app.metering.tally.calls import (
+    BREAKS_REMEMBERED,
+    Batch,
+    KnownKey,
+    Outcome,
+    Settled,
+    Standing,
+    Void,
+)
 from app.metering.tally.settling import Book, GrantState, frames_of
 
 
@@ -166,6 +174,8 @@ def void_event(connection: sqlite3.Connection, void: Void) -> Settled:
     number, settled_at_us, voided_by, voided_at_us, last_number, last_settled_at_us = row
     if voided_by is not None:
         return Settled(Outcome.DUPLICATE, void.event_id, voided_by, voided_at_us)
+    if void.key_sha256 is not None and _is_kept(connection, void):
+        return Settled(Outcome.KEPT, void.event_id, number, settled_at_us)
     at_us = max(void.at_us, last_settled_at_us)
     parameters = (
         last_number + 1, void.void_event_id, number, at_us, void.status, void.grant_id, number
@@ -178,8 +188,24 @@ def void_event(connection: sqlite3.Connection, void: Void) -> Settled:
         connection.execute(_UNBURN, (void.grant_id, number))
         connection.execute(_HAS_UNITS, (void.grant_id,))
     connection.execute(_MOVE, (last_number + 1, at_us, void.grant_id))
-    connection.execute(_FORGET_KEY, (void.grant_id, void.event_id))
+    connection.execute(_FORGET_KEY, (void.grant_id, void.key_sha256, void.event_id))
     return Settled(Outcome.VOIDED, void.void_event_id, last_number + 1, at_us)
+
+
+def _is_kept(connection: sqlite3.Connection, void: Void) -> bool:
+    """Whether another delivery under the event's key stands, this one being given back to it."""
+    name = (void.grant_id, void.key_sha256, void.event_id)
+    row = connection.execute(_DELIVERED, name).fetchone()
+    if row is None:
+        return void.replayed
+    replays, broken_off = row[0], row[1].split()
+    if void.void_event_id in broken_off:
+        return True
+    if replays == 0:
+        return False
+    remembered = [*broken_off, void.void_event_id][-BREAKS_REMEMBERED:]
+    connection.execute(_REPLAY_BACK, (" ".join(remembered), *name))
+    return True
 
 
 _STATE = """
@@ -251,4 +277,10 @@ WHERE b.grant_id = ? AND b.number = ?
   AND unit_grant.grant_id = b.grant_id AND unit_grant.unit_grant_id = b.unit_grant_id"""
 _UNBURN = "DELETE FROM unit_burn WHERE grant_id = ? AND number = ?"
 _HAS_UNITS = "UPDATE grant_state SET has_granted_units = 1 WHERE grant_id = ?"
-_FORGET_KEY = "DELETE FROM usage_key WHERE grant_id = ? AND event_id = ?"
+_DELIVERED = """
+SELECT replays, broken_off FROM usage_key
+WHERE grant_id = ? AND key_sha256 = ? AND event_id = ?"""
+_REPLAY_BACK = """
+UPDATE usage_key SET replays = replays - 1, broken_off = ?
+WHERE grant_id = ? AND key_sha256 = ? AND event_id = ?"""
+_FORGET_KEY = "DELETE FROM usage_key WHERE grant_id = ? AND key_sha256 = ? AND event_id = ?"

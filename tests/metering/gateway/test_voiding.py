@@ -13,6 +13,8 @@ from app.metering.gateway import voiding
 from app.metering.gateway.voiding import Voids
 from app.metering.tally.calls import Outcome, Settled, Void
 
+POSTED = Settled(Outcome.POSTED, "evt_one", 1, 0)
+
 
 class Tally:
     """A tally whose store is away for the first `fails` tries; remembers every try."""
@@ -45,7 +47,7 @@ def test_it_is_tried_until_the_store_is_back_as_one_and_the_same_event(
     tally = Tally(fails=20)
 
     async def story(voids: Voids) -> None:
-        await voids.take_back("grt_one", "evt_one")
+        await voids.take_back("grt_one", POSTED, None)
         while voids._trying:
             await asyncio.sleep(0.001)
         await voids.close()
@@ -63,7 +65,7 @@ def test_the_buyer_does_not_wait_for_a_store_that_stays_away(
     tally = Tally(fails=1)
 
     async def story(voids: Voids) -> None:
-        await voids.take_back("grt_one", "evt_one")
+        await voids.take_back("grt_one", POSTED, None)
         assert len(tally.tries) == 1
         await voids.close()
 
@@ -77,7 +79,7 @@ def test_a_stop_while_the_store_is_away_ends(monkeypatch: pytest.MonkeyPatch) ->
 
     async def story(voids: Voids) -> None:
         for number in range(3):
-            await voids.take_back("grt_one", f"evt_{number}")
+            await voids.take_back("grt_one", POSTED._replace(event_id=f"evt_{number}"), None)
         await voids.close()
 
     play(tally, story)

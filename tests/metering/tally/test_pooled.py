@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
@@ -96,8 +97,10 @@ def test_two_writers_settle_exactly_through_the_pool(pooled: Installation) -> No
         answers.append(await drivers[0].settle(Batch((first, again))))
         known = await drivers[1].find_key("grt_one", KEY)
         assert known is not None and known.event_id == first.event_id
-        void = Void("grt_one", first.event_id, new_id("evt"), NOON_US, 502)
-        assert (await drivers[1].void(void)).outcome is Outcome.VOIDED
+        void = Void("grt_one", first.event_id, new_id("evt"), NOON_US, 502, KEY)
+        assert (await drivers[1].void(void)).outcome is Outcome.KEPT, "it was replayed"
+        repeat = replace(void, void_event_id=new_id("evt"), replayed=True)
+        assert (await drivers[1].void(repeat)).outcome is Outcome.VOIDED
         assert await drivers[1].find_key("grt_one", KEY) is None
         standing = await drivers[1].read_standing(first.frame, NOON_US)
         assert standing.used_units == (84,)

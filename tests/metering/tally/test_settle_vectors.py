@@ -78,7 +78,15 @@ class Player:
         if "void" in step:
             spec = step["void"]
             at_us = local_us(spec["at"])
-            void = Void(spec["grant"], spec["event"], spec["void_event"], at_us, 502)
+            void = Void(
+                spec["grant"],
+                spec["event"],
+                spec["void_event"],
+                at_us,
+                502,
+                digest(spec["key"]) if "key" in spec else None,
+                spec.get("replayed", False),
+            )
             check(spec, await self._driver.void(void))
             return
         modes = {name: step.get(name, False) for name in ("again", "afterwards")}

@@ -114,7 +114,7 @@ def test_a_void_and_a_key_go_through_the_tally(granted: Installation) -> None:
         assert (known.event_id, known.number) == (posted.event_id, 1)
         assert known.answer(REQUEST, NOON_US) is Outcome.DUPLICATE
         assert await tally.find_key("grt_one", "c" * 64) is None
-        void = Void("grt_one", posted.event_id, "evt_void", NOON_US, 502)
+        void = Void("grt_one", posted.event_id, "evt_void", NOON_US, 502, key)
         assert (await tally.void(void)).outcome is Outcome.VOIDED
         assert (await tally.void(void)).outcome is Outcome.DUPLICATE
         assert await tally.find_key("grt_one", key) is None

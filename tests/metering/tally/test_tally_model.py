@@ -117,13 +117,25 @@ class Grant:
             if burned_by is None
         ]
 
-    def void(self, event: Event, at_us: int) -> None:
+    def key_of(self, event: Event) -> str | None:
+        """The key that the event was settled under."""
+        return next((key for key, kept in self.keys.items() if kept[0] == event.event_id), None)
+
+    def void(self, event: Event, at_us: int, replayed: bool) -> tuple[str, int]:
+        key = self.key_of(event)
+        if key is not None and self.keys[key][3] > 0:
+            event_id, request, number, replays, expires_us = self.keys[key]
+            self.keys[key] = (event_id, request, number, replays - 1, expires_us)
+            return "kept", number
+        if key is None and replayed:
+            return "kept", 1 + self.events.index(event)
         event.voided = True
         for units in self.granted:
             units.burned_by = [None if by == event.event_id else by for by in units.burned_by]
         self.events.append(None)
         self.last_us = max(self.last_us, at_us)
         self.keys = {key: kept for key, kept in self.keys.items() if kept[0] != event.event_id}
+        return "voided", len(self.events)
 
 
 CALLS = st.lists(
@@ -150,6 +162,7 @@ class Settling(RuleBasedStateMachine):
     @initialize(limits=st.tuples(st.integers(0, 15), st.integers(0, 40)))
     def begin(self, limits: tuple[int, int]) -> None:
         Settling.runs += 1
+        self.voids = 0
         self.now_us = START_US + DAY_US // 2
         self.driver = open_driver(self.installation.settings.usage_url)
         self.model = {name: Grant(*limits) for name in GRANTS}
@@ -192,19 +205,24 @@ class Settling(RuleBasedStateMachine):
         answers = self.loop.run_until_complete(self.driver.settle(Batch(tuple(calls))))
         assert [(str(a.outcome), a.number) for a in answers] == wanted
 
-    @rule(name=st.sampled_from(GRANTS), pick=st.integers(0, 50))
-    def void(self, name: str, pick: int) -> None:
+    @rule(name=st.sampled_from(GRANTS), pick=st.integers(0, 50), replayed=st.booleans())
+    def void(self, name: str, pick: int, replayed: bool) -> None:
         grant = self.model[name]
         standing = [event for event in grant.events if event and not event.voided]
         if not standing:
             return
         event = standing[pick % len(standing)]
-        void_id = f"evt_void_{len(grant.events)}"
-        void = Void(self.grant_id(name), event.event_id, void_id, self.now_us, 502)
+        self.voids += 1
+        void = Void(
+            *(self.grant_id(name), event.event_id, f"evt_void_{self.voids}", self.now_us, 502),
+            # Also an event that never had a key, or whose key is another's by now.
+            key_sha256=grant.key_of(event) or KEYS["a"],
+            replayed=replayed,
+        )
         self.loop.run_until_complete(self.driver.begin())
         answer = self.loop.run_until_complete(self.driver.void(void))
-        grant.void(event, self.now_us)
-        assert (str(answer.outcome), answer.number) == ("voided", len(grant.events))
+        wanted = grant.void(event, self.now_us, replayed)
+        assert (str(answer.outcome), answer.number) == wanted
 
     @rule(seconds=st.sampled_from([1, 600, 40_000, 90_000]))
     def wait(self, seconds: int) -> None:

@@ -232,6 +232,7 @@ def create_counting() -> None:
         number("number"),
         sa.Column("request_sha256", HASH, nullable=False),
         number("replays"),
+        sa.Column("broken_off", sa.String(length=500), server_default="", nullable=False),
         number("replay_until_us"),
         number("expires_at_us"),
         sa.CheckConstraint("replay_until_us <= expires_at_us", name=op.f("ck_usage_key_until")),
