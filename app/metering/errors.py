@@ -15,7 +15,7 @@ Refusal
 ├── MethodNotOffered   this path is read with GET                           405
 ├── BodyTooSlow        the body of a call did not come in time              408
 ├── QuotaExhausted     a window has no room for the call                    429
-└── RateLimited        calls come faster than the plan allows               429
+└── RateLimited        calls come faster, or too many of them at once       429
 Outage
 └── GrantsStale        what was agreed cannot be known at the moment        503
 """
@@ -106,7 +106,7 @@ class QuotaExhausted(Refusal):
 
 
 class RateLimited(Refusal):
-    """Calls come faster than the plan allows."""
+    """Calls come faster than the plan allows, or hold more of our memory than one buyer may."""
 
     status = 429
     slug = "rate-limited"

@@ -9,6 +9,7 @@ from app.http.described_problems import problem_responses
 from app.http.documented import Problem
 from app.http.problems import TooLarge
 from app.metering.errors import BodyTooSlow
+from app.metering.gateway.bodies import BUYER_SHARE_BYTES, LEAST_BYTES, SENDER_MIN_BYTES_S
 from app.metering.gateway.described import ANY_CALL, COUNTED, operation, parameter
 from app.metering.gateway.proxy_policy import POLICY
 from app.metering.upstream.errors import (
@@ -47,7 +48,13 @@ What becomes of a call, by how it ends:
 
 {_ENDINGS}
 """
-_POST_TEXT = """
+_POST_TEXT = f"""
+The body is read when all else is admitted (rate and quota too), and must come with at least
+{SENDER_MIN_BYTES_S:,} bytes a second. The bodies of one buyer that are under way at once have
+{BUYER_SHARE_BYTES:,} bytes, {LEAST_BYTES:,} for each call beside its body: who wants more is told
+to come again (429 `rate-limited`), as everybody is when too many wait for the provider or for us
+(503).
+
 The body goes on as it came, with its Content-Type and Content-Encoding. We send it once and never
 again by ourselves: without an answer nothing is billed, and the provider may have carried the call
 out all the same. A repeat under an `Idempotency-Key` goes to the provider again, with a key of its

@@ -26,7 +26,7 @@ from app.metering.gateway.answering import (
     send_data,
     send_problem,
 )
-from app.metering.gateway.bodies import read_body
+from app.metering.gateway.bodies import BodyRoom
 from app.metering.gateway.fetched import Fetched
 from app.metering.gateway.fetching import CHANNELS, Fetcher
 from app.metering.gateway.principals import PrincipalCache, VerifyToken
@@ -47,6 +47,8 @@ CHANGED_UNDER_BODY = (
 )
 UPSTREAM_REPLAY_US = 10 * 60 * 1_000_000
 
+Served = tuple[Fetched, Settled | None, OpenGrant]
+
 
 class Gateway:
     """Serves `/data/…`; belongs to one event loop, in one of `workers` processes."""
@@ -56,7 +58,7 @@ class Gateway:
     ) -> None:
         self._installation = installation
         self._clock = installation.clock
-        self._body_max_bytes = installation.settings.body_max_bytes
+        self._bodies = BodyRoom(installation.settings.body_max_bytes)
         self._grants = GrantBook(workers)
         self._principals = PrincipalCache(verify_token, subjects_of)
         self.watcher = Watcher(installation, self._grants, self._principals)
@@ -83,7 +85,10 @@ class Gateway:
         """Answer one request."""
         try:
             request = read_request(scope)
-            fetched, settled, opened = await self._serve(request, receive)
+            if request.method == "POST":
+                fetched, settled, opened = await self._serve_posted(request, receive)
+            else:
+                fetched, settled, opened = await self._serve(request)
         except Exception as error:  # noqa: BLE001 - every failure becomes a problem document
             await send_problem(send, error)
             return
@@ -92,14 +97,26 @@ class Gateway:
             key = None if request.key is None else key_hash(request.key)
             await self._voids.take_back(opened.grant.grant_id, settled, key)
 
-    async def _serve(
-        self, request: DataRequest, receive: Receive
-    ) -> tuple[Fetched, Settled | None, OpenGrant]:
+    async def _serve_posted(self, request: DataRequest, receive: Receive) -> Served:
+        """What `_serve` gives for a POST; its body is read once it is admitted in all else."""
+        await self._catch_up()
+        opened = await self._admit(request, self._clock.now_us())
+        if not self._fetcher.needs_body(opened, request):
+            request.body = b""  # there is no use for any
+            return await self._serve(request)
+        async with self._bodies.read(receive, request.headers, opened.grant) as body:
+            request.body = body
+            try:
+                return await self._serve(request)  # that took a while: all is asked anew
+            finally:
+                request.body = None  # its place is given back, however long the answer takes
+
+    async def _serve(self, request: DataRequest) -> Served:
         """What was fetched, how it was settled (None: it does not count), and under which grant."""
-        if not self.watcher.is_current and not await self.watcher.catch_up():
-            raise GrantsStale("The stores do not answer; try again.")
+        if not self.watcher.is_current:
+            await self._catch_up()
         for _ in range(MAX_ROUNDS):
-            opened = await self._admit(request, receive, self._clock.now_us())
+            opened = await self._admit(request, self._clock.now_us())
             opened.in_flight_units += 1
             fetched = None
             try:
@@ -114,7 +131,9 @@ class Gateway:
                     settled = await self._settle_anew(opened, call, settled)
                 if call.frame is opened.frame:
                     opened.learn(settled.used_units, settled.granted_left)
-                if settled.outcome is Outcome.POSTED or not self._is_changed(opened, settled):
+                if settled.outcome is Outcome.POSTED:
+                    return fetched, settled, opened
+                if not self._is_changed(opened, settled):
                     refuse_outcome(opened, settled, fetched.units)
                     return fetched, settled, opened
             except BaseException:
@@ -129,8 +148,15 @@ class Gateway:
             await self.watcher.look()  # the terms changed under the call: see which hold now
         raise GrantsStale("The contract is being changed; try again.")
 
-    async def _admit(self, request: DataRequest, receive: Receive, now_us: int) -> OpenGrant:
-        """The grant that the call counts under, with room for one unit more; or a refusal."""
+    async def _catch_up(self) -> None:
+        if not self.watcher.is_current and not await self.watcher.catch_up():
+            raise GrantsStale("The stores do not answer; try again.")
+
+    async def _admit(self, request: DataRequest, now_us: int) -> OpenGrant:
+        """The grant that the call counts under, with room for one unit more; or a refusal.
+
+        A POST comes first without its body and then with it, and takes its turn by the rate once.
+        """
         principal = self._principals.recall(request.authorization, now_us)
         if principal is None:
             principal = await self._principals.verify(request.authorization, now_us)
@@ -140,19 +166,19 @@ class Gateway:
         if opened is None:
             raise await self._no_grant(request)
         opened.refuse_terms(CHANNELS[request.operation], request.purpose, now_us)
-        if request.method == "POST" and self._fetcher.needs_body(opened, request):
-            request.body = await read_body(receive, request.headers, self._body_max_bytes)
-            # That may have taken a while: all is asked anew.
-            return await self._admit(request, receive, self._clock.now_us())
         opened.frame_for(now_us)
         if request.key is None:
             if not opened.has_room(1):
                 await self._refuse_exhausted(opened, now_us)
-            opened.refuse_rate()
+            if request.body is None:
+                opened.refuse_rate()
             return opened
         # A repeat needs no room, but it is a call to its provider as any other: no key opens more
         # of them at once than the plan allows, and looking one up costs I/O.
-        opened.refuse_rate()
+        if request.body is None:
+            opened.refuse_rate()
+        if request.is_unread and opened.has_room(1):
+            return opened  # the key is looked up together with the body
         is_replay = await self._is_replay(opened, request.key, request, now_us)
         if not is_replay and not opened.has_room(1):
             await self._refuse_exhausted(opened, now_us)
@@ -171,10 +197,14 @@ class Gateway:
     async def _is_replay(
         self, opened: OpenGrant, key: str, request: DataRequest, now_us: int
     ) -> bool:
-        """Whether the call's key has posted before and gives its data again."""
+        """Whether the call's key has posted before and gives its data again; without a body that is
+        still to be read, whether it may.
+        """
         known = await self._tally.find_key(opened.grant.grant_id, key_hash(key))
         if known is None or now_us >= known.expires_at_us:
             return False
+        if request.is_unread:
+            return True
         outcome = known.answer(request.fingerprint(opened.grant.meter), now_us)
         if outcome is not Outcome.DUPLICATE:
             raise key_refusal(outcome)

@@ -45,6 +45,11 @@ class DataRequest:
     key: str | None = None
     body: bytes | None = None
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether a body may follow that was not read yet."""
+        return self.body is None and self.method == "POST"
+
     def fingerprint(self, meter: str) -> str:
         """What makes two requests the same request: method, path, query, and the body if it has
         one.

@@ -284,7 +284,7 @@ def test_a_post_reaches_the_provider_and_its_body_is_part_of_its_key(
 def test_a_body_is_not_read_for_who_may_not_post_nor_beyond_its_bounds(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "READ_MAX_S", 0.1)
+    monkeypatch.setattr(bodies, "SENDER_GRACE_S", 0.1)
     asked = Asking(installation, echo_of_posts, upstream=POSTS)
     largest = installation.settings.body_max_bytes
 
