@@ -10,6 +10,7 @@ StepNotAllowed
 RuleBroken
 ├── ExportTooLarge     more events are asked for than go into one file      422
 ├── KeyReused          the Idempotency-Key belongs to another request       422
+├── KeyOutgrown        the repeat's answer is more than its key has paid    422
 └── KeySpent           the Idempotency-Key gives its data no more           422
 Refusal
 ├── MethodNotOffered   this path is read with GET                           405
@@ -72,6 +73,13 @@ class KeySpent(RuleBroken):
 
     slug = "idempotency-key-spent"
     title = "Idempotency key spent"
+
+
+class KeyOutgrown(RuleBroken):
+    """The answer to a repeat has more units than its Idempotency-Key has paid for."""
+
+    slug = "idempotency-key-outgrown"
+    title = "Idempotency key outgrown"
 
 
 class ExportTooLarge(RuleBroken):

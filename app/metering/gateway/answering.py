@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.http.problems import problem_answer
 from app.http.request_state import RequestState
 from app.kernel.refusals import Refusal
-from app.metering.errors import GrantsStale, KeyReused, KeySpent, NoGrant
+from app.metering.errors import GrantsStale, KeyOutgrown, KeyReused, KeySpent, NoGrant
 from app.metering.gateway.admission import NO_GRANT, OpenGrant
 from app.metering.gateway.fetched import Fetched
 from app.metering.gateway.streams import (
@@ -15,7 +15,7 @@ from app.metering.gateway.streams import (
     Send,
     send_pieces,
 )
-from app.metering.tally.calls import Outcome, Settled
+from app.metering.tally.calls import Outcome, Paid, Settled
 
 NOT_MODIFIED = 304
 
@@ -91,3 +91,16 @@ def key_refusal(outcome: Outcome) -> Refusal:
         "This Idempotency-Key has given its data as often, or for as long, as it may; "
         "the call was counted once. Call again under a new key."
     )
+
+
+def refuse_outgrown(meter: str, units: int, paid: Paid | None) -> None:
+    """Raise unless a repeat of so many `units` is within what its key has `paid` for."""
+    if paid is None or paid.meter != meter or units > paid.units:
+        raise KeyOutgrown(
+            "The answer has more units by now than this Idempotency-Key has paid for; "
+            "call again under a new key.",
+            meter=meter,
+            units=units,
+            paid_meter=None if paid is None else paid.meter,
+            paid_units=None if paid is None else paid.units,
+        )

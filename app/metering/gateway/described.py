@@ -16,6 +16,7 @@ from app.metering.errors import (
     ContractUnclear,
     GrantsStale,
     GrantSuspended,
+    KeyOutgrown,
     KeyReused,
     KeySpent,
     NoGrant,
@@ -38,6 +39,7 @@ ANY_CALL: tuple[Problem, ...] = (
     ContractUnclear,
     KeyReused,
     KeySpent,
+    KeyOutgrown,
     QuotaExhausted,
     RateLimited,
     Outage,
@@ -99,7 +101,9 @@ HEADERS = (
     {
         **IDEMPOTENCY_KEY,
         "description": f"Repeats under one key are counted once: {MAX_REPLAYS} within 24 hours for"
-        " hosted rows and files, within 10 minutes for a provider's API.",
+        " hosted rows and files, within 10 minutes for a provider's API. A repeat gives what the"
+        " first call paid for and no more: one whose answer has more units by now, or is counted"
+        " by another meter, is 422 `idempotency-key-outgrown`, and none of the repeats.",
     },
 )
 

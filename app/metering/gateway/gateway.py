@@ -7,7 +7,6 @@ and no thread on the way of a call like one that was seen before.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -23,6 +22,7 @@ from app.metering.gateway.admission import NO_GRANT, GrantBook, OpenGrant
 from app.metering.gateway.answering import (
     key_refusal,
     refuse_outcome,
+    refuse_outgrown,
     send_data,
     send_problem,
 )
@@ -34,6 +34,7 @@ from app.metering.gateway.requests import DataRequest, read_request
 from app.metering.gateway.streams import Receive, Send
 from app.metering.gateway.voiding import Voids
 from app.metering.gateway.watching import Watcher
+from app.metering.grants import CompiledGrant
 from app.metering.tally.calls import KEY_LIFE_US, Call, Outcome, Settled
 from app.metering.tally.tally import Tally, open_tally
 
@@ -94,8 +95,7 @@ class Gateway:
             return
         whole = await send_data(receive, send, scope["method"], fetched, settled, opened)
         if not whole and settled is not None:
-            key = None if request.key is None else key_hash(request.key)
-            await self._voids.take_back(opened.grant.grant_id, settled, key)
+            await self._voids.take_back(opened.grant.grant_id, settled, request.key_sha256)
 
     async def _serve_posted(self, request: DataRequest, receive: Receive) -> Served:
         """What `_serve` gives for a POST; its body is read once it is admitted in all else."""
@@ -135,6 +135,7 @@ class Gateway:
                     return fetched, settled, opened
                 if not self._is_changed(opened, settled):
                     refuse_outcome(opened, settled, fetched.units)
+                    await self._refuse_outgrown(opened.grant, request, fetched, settled)
                     return fetched, settled, opened
             except BaseException:
                 if fetched is not None:
@@ -179,7 +180,7 @@ class Gateway:
             opened.refuse_rate()
         if request.is_unread and opened.has_room(1):
             return opened  # the key is looked up together with the body
-        is_replay = await self._is_replay(opened, request.key, request, now_us)
+        is_replay = await self._is_replay(opened, request, now_us)
         if not is_replay and not opened.has_room(1):
             await self._refuse_exhausted(opened, now_us)
         return opened
@@ -194,13 +195,12 @@ class Gateway:
         if not opened.has_room(1):
             raise opened.exhausted(now_us, 1)
 
-    async def _is_replay(
-        self, opened: OpenGrant, key: str, request: DataRequest, now_us: int
-    ) -> bool:
+    async def _is_replay(self, opened: OpenGrant, request: DataRequest, now_us: int) -> bool:
         """Whether the call's key has posted before and gives its data again; without a body that is
         still to be read, whether it may.
         """
-        known = await self._tally.find_key(opened.grant.grant_id, key_hash(key))
+        assert request.key_sha256 is not None
+        known = await self._tally.find_key(opened.grant.grant_id, request.key_sha256)
         if known is None or now_us >= known.expires_at_us:
             return False
         if request.is_unread:
@@ -225,10 +225,23 @@ class Gateway:
             request.fingerprint(opened.grant.meter),
         )
         if request.key is not None:
-            call.key_sha256 = key_hash(request.key)
+            call.key_sha256 = request.key_sha256
             lasts_us = UPSTREAM_REPLAY_US if request.operation == "api" else KEY_LIFE_US
             call.replay_until_us = at_us + lasts_us
         return call
+
+    async def _refuse_outgrown(
+        self, grant: CompiledGrant, request: DataRequest, fetched: Fetched, settled: Settled
+    ) -> None:
+        """Raise where a repeat has more than its key has paid for; then it was no delivery."""
+        if fetched.units == 0:
+            return
+        try:
+            paid = await self._tally.read_paid(grant.grant_id, settled.number)
+            refuse_outgrown(grant.meter, fetched.units, paid)
+        except Exception:
+            await self._voids.take_back(grant.grant_id, settled, request.key_sha256)
+            raise
 
     async def _settle_anew(self, opened: OpenGrant, call: Call, settled: Settled) -> Settled:
         """Settle a call that came with the windows of another moment."""
@@ -256,11 +269,6 @@ class Gateway:
     def _is_on_sale(self, slug: str) -> bool:
         with self._installation.transaction(ANONYMOUS, writes=False) as session:
             return is_on_sale(session, slug)
-
-
-def key_hash(key: str) -> str:
-    """An Idempotency-Key as the usage store knows it."""
-    return hashlib.sha256(key.encode("ascii")).hexdigest()
 
 
 def make_gateway(

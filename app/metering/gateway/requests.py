@@ -46,6 +46,11 @@ class DataRequest:
     body: bytes | None = None
 
     @property
+    def key_sha256(self) -> str | None:
+        """The Idempotency-Key as the usage store knows it."""
+        return None if self.key is None else hashlib.sha256(self.key.encode("ascii")).hexdigest()
+
+    @property
     def is_unread(self) -> bool:
         """Whether a body may follow that was not read yet."""
         return self.body is None and self.method == "POST"

@@ -83,6 +83,13 @@ class Standing(NamedTuple):
     granted_left: int
 
 
+class Paid(NamedTuple):
+    """What an event has paid for, whatever burned or counted it."""
+
+    meter: str
+    units: int
+
+
 @dataclass(frozen=True, slots=True)
 class Void:
     """The taking back of a posted event whose data broke off on the way.

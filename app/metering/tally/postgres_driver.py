@@ -19,7 +19,7 @@ from sqlalchemy import make_url
 from app.db.engine import pooled_url
 from app.kernel.refusals import Outage
 from app.metering.grants import Counter, CounterKey, Frame
-from app.metering.tally.calls import Batch, Call, KnownKey, Outcome, Settled, Standing, Void
+from app.metering.tally.calls import Batch, Call, KnownKey, Outcome, Paid, Settled, Standing, Void
 from app.metering.tally.pooled import LentConnection
 from app.metering.tally.settling import frames_of
 
@@ -87,6 +87,11 @@ class PostgresDriver:
         """What is remembered of an Idempotency-Key, on a connection of its own."""
         row = await self._read(lambda reader: reader.fetchrow(_KEY, grant_id, key_sha256))
         return None if row is None else KnownKey(*row)
+
+    async def read_paid(self, grant_id: str, number: int) -> Paid | None:
+        """What the posted event of this number has paid for, on a connection of its own."""
+        row = await self._read(lambda reader: reader.fetchrow(_PAID, grant_id, number))
+        return None if row is None else Paid(*row)
 
     async def read_standing(self, frame: Frame, at_us: int) -> Standing:
         """How the frame stands at the moment, on a connection of its own."""
@@ -199,6 +204,8 @@ _VOID = "SELECT * FROM usage_void($1, $2, $3, $4, $5, $6, $7)"
 _KEY = """
 SELECT event_id, number, request_sha256, replays, replay_until_us, expires_at_us
 FROM usage_key WHERE grant_id = $1 AND key_sha256 = $2"""
+_PAID = """
+SELECT meter, units FROM usage_event WHERE grant_id = $1 AND number = $2 AND kind = 'posted'"""
 
 _COUNTERS = """
 SELECT grant_id, meter, kind, starts_at_us, used_units FROM usage_window

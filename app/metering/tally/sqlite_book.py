@@ -11,6 +11,7 @@ from app.metering.tally.calls import (
     Batch,
     KnownKey,
     Outcome,
+    Paid,
     Settled,
     Standing,
     Void,
@@ -82,6 +83,12 @@ def load_key(connection: sqlite3.Connection, grant_id: str, key_sha256: str) -> 
     """What is remembered of an Idempotency-Key; None when it is new."""
     row = connection.execute(_KEY, (grant_id, key_sha256)).fetchone()
     return None if row is None else KnownKey(*row)
+
+
+def load_paid(connection: sqlite3.Connection, grant_id: str, number: int) -> Paid | None:
+    """What the posted event of this number has paid for; None when it is not here."""
+    row = connection.execute(_PAID, (grant_id, number)).fetchone()
+    return None if row is None else Paid(*row)
 
 
 def _earlier(connection: sqlite3.Connection, batch: Batch) -> dict[tuple[str, str], Settled]:
@@ -227,6 +234,8 @@ FROM unit_grant WHERE grant_id = ? AND ends_at_us > ? AND burned_units < amount_
 _KEY = """
 SELECT event_id, number, request_sha256, replays, replay_until_us, expires_at_us
 FROM usage_key WHERE grant_id = ? AND key_sha256 = ?"""
+_PAID = """
+SELECT meter, units FROM usage_event WHERE grant_id = ? AND number = ? AND kind = 'posted'"""
 _EVENT = """
 SELECT number, settled_at_us FROM usage_event WHERE grant_id = ? AND event_id = ?"""
 _POST = """

@@ -19,11 +19,12 @@ from urllib.parse import quote
 
 from app.kernel.refusals import Outage
 from app.metering.grants import Frame
-from app.metering.tally.calls import Batch, KnownKey, Settled, Standing, Void
+from app.metering.tally.calls import Batch, KnownKey, Paid, Settled, Standing, Void
 from app.metering.tally.settling import settle
 from app.metering.tally.sqlite_book import (
     load_book,
     load_key,
+    load_paid,
     load_standing,
     void_event,
     write_book,
@@ -89,6 +90,11 @@ class SqliteDriver:
         """What is remembered of an Idempotency-Key, read outside any batch."""
         with _outages():
             return load_key(self._open_reader(), grant_id, key_sha256)
+
+    async def read_paid(self, grant_id: str, number: int) -> Paid | None:
+        """What the posted event of this number has paid for, read outside any batch."""
+        with _outages():
+            return load_paid(self._open_reader(), grant_id, number)
 
     async def read_standing(self, frame: Frame, at_us: int) -> Standing:
         """How the frame stands at the moment, read outside any batch."""

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 
 from app.kernel.refusals import Outage
 from app.metering.grants import Frame
-from app.metering.tally.calls import Batch, Call, KnownKey, Settled, Standing, Void
+from app.metering.tally.calls import Batch, Call, KnownKey, Paid, Settled, Standing, Void
 
 MAX_BATCH = 512
 # A second batch in flight would only wait for the first one's rows; measured slower.
@@ -42,6 +42,10 @@ class Driver(Protocol):
 
     async def find_key(self, grant_id: str, key_sha256: str) -> KnownKey | None:
         """What is remembered of an Idempotency-Key."""
+        ...
+
+    async def read_paid(self, grant_id: str, number: int) -> Paid | None:
+        """What the posted event of this number has paid for."""
         ...
 
     async def read_standing(self, frame: Frame, at_us: int) -> Standing:
@@ -92,6 +96,10 @@ class Tally:
     async def find_key(self, grant_id: str, key_sha256: str) -> KnownKey | None:
         """What is remembered of an Idempotency-Key; raises `Outage`."""
         return await self._drivers[0].find_key(grant_id, key_sha256)
+
+    async def read_paid(self, grant_id: str, number: int) -> Paid | None:
+        """What the posted event of this number has paid for; raises `Outage`."""
+        return await self._drivers[0].read_paid(grant_id, number)
 
     async def read_standing(self, frame: Frame, at_us: int) -> Standing:
         """The units used in each of the frame's windows, and what is left of unit grants at the

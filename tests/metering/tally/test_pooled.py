@@ -24,7 +24,7 @@ from app.metering.history.recounting import recount
 from app.metering.history.segments import seal_due
 from app.metering.history.totals import total_due
 from app.metering.tables import usage_event
-from app.metering.tally.calls import Batch, Call, Outcome, Settled, Void
+from app.metering.tally.calls import Batch, Call, Outcome, Paid, Settled, Void
 from app.metering.tally.postgres_driver import SETTINGS, PostgresDriver
 from tests.metering.calling import NOON_US, call_on
 from tests.metering.store import fsck, give
@@ -102,6 +102,7 @@ def test_two_writers_settle_exactly_through_the_pool(pooled: Installation) -> No
         repeat = replace(void, void_event_id=new_id("evt"), replayed=True)
         assert (await drivers[1].void(repeat)).outcome is Outcome.VOIDED
         assert await drivers[1].find_key("grt_one", KEY) is None
+        assert await drivers[1].read_paid("grt_one", known.number) == Paid("call", 1)
         standing = await drivers[1].read_standing(first.frame, NOON_US)
         assert standing.used_units == (84,)
         for driver in drivers:

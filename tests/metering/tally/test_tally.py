@@ -13,7 +13,7 @@ from app.db.installation import Installation
 from app.kernel.refusals import Outage
 from app.metering.granting import apply_grant
 from app.metering.tables import usage_event, usage_window
-from app.metering.tally.calls import Outcome, Settled, Void
+from app.metering.tally.calls import Outcome, Paid, Settled, Void
 from app.metering.tally.tally import Tally, open_driver, open_tally
 from tests.metering.calling import NOON_US, REQUEST, call_on
 from tests.metering.grant_documents import grant_document
@@ -114,10 +114,12 @@ def test_a_void_and_a_key_go_through_the_tally(granted: Installation) -> None:
         assert (known.event_id, known.number) == (posted.event_id, 1)
         assert known.answer(REQUEST, NOON_US) is Outcome.DUPLICATE
         assert await tally.find_key("grt_one", "c" * 64) is None
+        assert await tally.read_paid("grt_one", posted.number) == Paid("call", 1)
         void = Void("grt_one", posted.event_id, "evt_void", NOON_US, 502, key)
         assert (await tally.void(void)).outcome is Outcome.VOIDED
         assert (await tally.void(void)).outcome is Outcome.DUPLICATE
         assert await tally.find_key("grt_one", key) is None
+        assert [await tally.read_paid("grt_one", number) for number in (2, 3)] == [None, None]
 
     play(granted, story)
     with granted.usage.connect() as connection:
