@@ -143,6 +143,8 @@ class QueryEngine:
                 "threads": THREADS,
                 "memory_limit": MEMORY_MAX,
                 "temp_directory": "",
+                # What has no ORDER BY comes in the file's order: pages and made files rely on it.
+                "preserve_insertion_order": True,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "allow_community_extensions": False,

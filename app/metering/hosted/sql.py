@@ -46,14 +46,19 @@ def page_statement(
     conditions = [condition(part) for part in wanted]
     if query.after is not None:
         conditions.append(_after(query.order, query.after))
+    if not wanted and not query.order:
+        conditions.append(_until(query))
     where = " AND ".join(f"({part.text})" for part in conditions) or "TRUE"
+    # Without keys it is the file's own order. The engine keeps it (`preserve_insertion_order`), and
+    # stops at the limit; sorting by the row number would read on.
     order = ", ".join([_order(key) for key in query.order] + [ROW])
+    sorting = f" ORDER BY {order}" if query.order else ""
     # What becomes of the columns is worked out for the page's rows, not for all that are sorted.
     # Made of names in quotes, numbers and fixed words: what a caller wrote is in the parameters.
     text = (
         f"SELECT {', '.join([*columns, *keys, f'{ROW} AS r'])} FROM ("  # noqa: S608  see above
         f"SELECT * FROM read_parquet(?, file_row_number = true) AS t "
-        f"WHERE {where} ORDER BY {order} LIMIT {query.limit + 1}) AS t ORDER BY {order}"
+        f"WHERE {where}{sorting} LIMIT {query.limit + 1}) AS t{sorting}"
     )
     return Statement(
         text,
@@ -173,6 +178,15 @@ def _after(order: Sequence[OrderKey], place: Place) -> Statement:
             (text, text, *made.parameters),
         )
     return made
+
+
+def _until(query: HostedQuery) -> Statement:
+    """Rows up to one behind the page, where nothing is left out: the engine reads no others.
+
+    A limit alone does not tell its threads where the page ends: they read ahead of each other.
+    """
+    first = 0 if query.after is None else query.after.row + 1
+    return Statement(f"{ROW} <= ?", (first + query.limit,))
 
 
 def _key_type(column: Column) -> str:

@@ -64,6 +64,28 @@ def test_paging_through_a_whole_data_set_gives_every_row_once_and_in_order(
     assert every_item(store, grant, limit=1000) == real_rows(name)
 
 
+@pytest.mark.parametrize(
+    ("query", "gap"), [({}, 1), ({"where": "third = 0"}, 3), ({"where": "n >= 0"}, 1)]
+)
+def test_rows_keep_the_files_order_though_two_threads_read_them_and_the_first_are_slow_to_read(
+    query: dict[str, str], gap: int, store: HostedStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.parquet"
+    slow = "CASE WHEN i < 4096 THEN repeat(md5(i::VARCHAR), 60) ELSE '' END"
+    select = f"SELECT i AS n, i % 3 AS third, {slow} AS weight FROM range(20480) t(i)"
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"COPY ({select}) TO '{file}' (FORMAT parquet, ROW_GROUP_SIZE 2048)")
+    integers = [{"name": name, "type": "BIGINT"} for name in ("n", "third")]
+    grant = grant_on([*integers, {"name": "weight", "type": "VARCHAR"}])
+    found = every_item(store, grant, **query, limit=1000)
+    assert [row["n"] for row in found] == list(range(0, 20480, gap))
+    parquet = ask(store, grant, PARQUET, **query, limit=1000)
+    (tmp_path / "out.parquet").write_bytes(parquet.body)
+    with duckdb.connect(":memory:") as connection:
+        out = connection.execute(f"SELECT n FROM '{tmp_path / 'out.parquet'}'").fetchall()
+    assert out == [(row["n"],) for row in found[:1000]]
+
+
 @pytest.mark.parametrize("limit", [1, 7, 999])
 def test_paging_by_sort_keys_with_ties_gives_every_row_once(
     limit: int, store: HostedStore, gdp: HostedGrant
