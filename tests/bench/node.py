@@ -1,4 +1,6 @@
-"""The metered call beside npm `rate-limiter-flexible` on Redis behind Fastify."""
+"""The metered call beside npm `rate-limiter-flexible` on Redis behind Fastify, an event of each call
+kept in a stream of the same Redis.
+"""
 
 from __future__ import annotations
 
