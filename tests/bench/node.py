@@ -1,5 +1,6 @@
-"""The metered call beside npm `rate-limiter-flexible` on Redis behind Fastify, an event of each call
-kept in a stream of the same Redis.
+"""The metered call beside npm `rate-limiter-flexible` on Redis behind Fastify.
+
+The peer keeps an event of each call, as the metered call does, in a stream of the same Redis.
 """
 
 from __future__ import annotations
