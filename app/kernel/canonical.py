@@ -7,6 +7,7 @@ floats, text in NFC without lone surrogates, and names that are text.
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
 from collections.abc import Mapping
 
@@ -28,6 +29,8 @@ class NotCanonical(ValueError):
 
 def canonical(value: object) -> bytes:
     """The RFC 8785 bytes of `value`; raises `NotCanonical` for what has none."""
+    if _is_plain(value):
+        return _encode_plain(value).encode("ascii")
     _check(value, "")
     return rfc8785.dumps(value)  # type: ignore[arg-type]  # _check has just narrowed it
 
@@ -35,6 +38,29 @@ def canonical(value: object) -> bytes:
 def sha256_hex(data: bytes) -> str:
     """SHA-256 as 64 lower-case hex digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _is_plain(value: object) -> bool:
+    """Whether the standard library's encoder, ten times as fast, writes the same bytes: all of it
+    is JSON in ASCII, where order by code point is order by UTF-16.
+    """
+    if type(value) is str:
+        return value.isascii()
+    if type(value) is int:
+        return -MAX_INTEGER <= value <= MAX_INTEGER
+    if type(value) is dict:
+        return all(
+            type(name) is str and name.isascii() and _is_plain(member)
+            for name, member in value.items()
+        )
+    if type(value) is list:
+        return all(map(_is_plain, value))
+    return value is None or type(value) is bool
+
+
+_encode_plain = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
+).encode
 
 
 def _check(value: object, path: str) -> None:

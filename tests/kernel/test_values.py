@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,6 +138,19 @@ def test_what_has_no_one_form_is_not_canonical(value: Any) -> None:
 def test_a_value_that_is_not_canonical_is_named_by_its_path() -> None:
     with pytest.raises(NotCanonical, match="/a/0/b"):
         canonical({"a": [{"b": 0.1}]})
+
+
+TEXT = st.text(st.one_of(st.characters(max_codepoint=127), st.sampled_from("智é€😀\ufb00")))
+NUMBERS = st.integers(-(2**53) + 1, 2**53 - 1)
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+)
+
+
+@given(DOCUMENTS)
+def test_every_document_has_the_bytes_of_the_rfcs_own_library(document: Any) -> None:
+    assert canonical(document) == rfc8785.dumps(document)
 
 
 KEYS = MasterKeys("new", {"new": b"n" * 32, "old": b"o" * 32})
