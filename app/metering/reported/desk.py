@@ -32,6 +32,7 @@ from app.metering.reported.remembering import (
     posted_report,
 )
 from app.metering.tables import grant_state, grant_terms, usage_report
+from app.metering.tally.burned import burning_moment
 from app.metering.tally.calls import Batch, Call, Outcome, Settled, Void
 from app.metering.tally.settling_within import settle_within, void_within
 
@@ -142,17 +143,23 @@ class ReportDesk:
             )
             if taken.outcome is not Outcome.VOIDED:
                 raise self._already_corrected(earlier)
-            (result,) = self._post([(event, earlier.occurred_at_us, earlier.number)])
+            (result,) = self._post(
+                [(event, earlier.occurred_at_us, earlier.number)],
+                burns_at_us=burning_moment(self._connection, earlier.grant_id, earlier.number),
+            )
             if isinstance(result, Refusal):
                 raise result
             return result
 
-    def _post(self, wanted: Sequence[_Wanted]) -> list[PostedReport | Refusal]:
+    def _post(
+        self, wanted: Sequence[_Wanted], burns_at_us: int | None = None
+    ) -> list[PostedReport | Refusal]:
         """Settle the events in one batch and note each that was posted beside its usage event."""
         if not wanted:
             return []
         frame = frame_afterwards(self._grant, self._at_us)
-        batch = Batch(tuple(self._call(frame, event) for event, _, _ in wanted), afterwards=True)
+        calls = tuple(self._call(frame, event) for event, _, _ in wanted)
+        batch = Batch(calls, afterwards=True, burns_at_us=burns_at_us)
         results: list[PostedReport | Refusal] = []
         for (event, occurred_at_us, corrects), settled in zip(
             wanted, settle_within(self._connection, batch), strict=True

@@ -135,9 +135,11 @@ class Batch:
 
     `again` says that an earlier try may have been committed unseen: a call whose event exists is
     answered with it instead of being counted twice. `afterwards` says that the use was delivered
-    before, and only told of now: it counts though its grant is over.
+    before, and only told of now: it counts though its grant is over. `burns_at_us` is the moment
+    whose unit grants it burns: that of the event it corrects; None is when it settles.
     """
 
     calls: tuple[Call, ...]
     again: bool = False
     afterwards: bool = False
+    burns_at_us: int | None = None

@@ -69,7 +69,7 @@ class PostgresDriver:
         async def settle(connection: asyncpg.Connection) -> Any:
             nonlocal again
             this_time, again = again, True
-            modes = this_time, batch.afterwards
+            modes = this_time, batch.afterwards, batch.burns_at_us
             return await connection.fetchrow(_SETTLE, *modes, *columns.arguments())
 
         return columns.answers(await self._until_known(settle))
@@ -199,7 +199,7 @@ _ROLLED_BACK = (
     asyncpg.LockNotAvailableError,
 )
 
-_SETTLE = f"SELECT * FROM usage_settle({', '.join(f'${n}' for n in range(1, 26))})"  # noqa: S608 - numbers only
+_SETTLE = f"SELECT * FROM usage_settle({', '.join(f'${n}' for n in range(1, 27))})"  # noqa: S608 - numbers only
 _VOID = "SELECT * FROM usage_void($1, $2, $3, $4, $5, $6, $7)"
 _KEY = """
 SELECT event_id, number, request_sha256, replays, replay_until_us, expires_at_us
@@ -229,7 +229,7 @@ class BatchColumns:
         self._counters: dict[CounterKey, int] = {key: index for index, key in enumerate(keys, 1)}
 
     def arguments(self) -> tuple[object, ...]:
-        """Everything after the two modes, in the function's order."""
+        """Everything after the three modes, in the function's order."""
         lasts = []
         total = 0
         for frame in self._frames:

@@ -15,6 +15,7 @@ SETTLE = f"""
 CREATE OR REPLACE FUNCTION usage_settle(
   p_again boolean,
   p_afterwards boolean,
+  p_burns_at bigint,
   p_grant text[],
   p_frame_grant int[], p_frame_epoch bigint[], p_frame_meter text[],
   p_frame_first int[], p_frame_last int[],
@@ -89,7 +90,7 @@ BEGIN
     s_ends[r.ord] := r.ends_at_us;
     s_number[r.ord] := r.last_number;
     s_settled[r.ord] := r.last_settled_at_us;
-    IF r.has_granted_units THEN
+    IF r.has_granted_units OR p_burns_at IS NOT NULL THEN
       s_units[r.ord] := true;
       has_units := true;
     END IF;
@@ -101,7 +102,8 @@ BEGIN
       SELECT ids.ord::int AS ord, g.unit_grant_id, g.meter, g.starts_at_us, g.ends_at_us,
              g.amount_units - g.burned_units AS left_units
       FROM unnest(p_grant, s_units, s_settled) WITH ORDINALITY AS ids(id, units, settled, ord)
-      JOIN unit_grant g ON g.grant_id = ids.id AND g.ends_at_us > ids.settled
+      JOIN unit_grant g ON g.grant_id = ids.id
+        AND g.ends_at_us > coalesce(p_burns_at, ids.settled)
       WHERE ids.units AND g.burned_units < g.amount_units
       ORDER BY ids.ord, g.priority, g.ends_at_us, g.granted_at_us, g.unit_grant_id
     LOOP
@@ -202,7 +204,9 @@ BEGIN
     IF has_units AND u_first[g] IS NOT NULL THEN
       FOR u IN u_first[g] .. u_last[g] LOOP
         u_taken[u] := 0;
-        IF u_meter[u] = p_frame_meter[f] AND at >= u_starts[u] AND at < u_ends[u] THEN
+        IF u_meter[u] = p_frame_meter[f]
+          AND coalesce(p_burns_at, at) >= u_starts[u] AND coalesce(p_burns_at, at) < u_ends[u]
+        THEN
           u_taken[u] := least(want, u_left[u]);
           want := want - u_taken[u];
         END IF;
@@ -310,7 +314,7 @@ BEGIN
   WHERE unit_grant.grant_id = p_grant[b.grant_index] AND unit_grant.unit_grant_id = u_id[b.unit];
   UPDATE grant_state SET has_granted_units = false
   FROM unnest(p_grant, s_units, u_first) AS m(id, units, first)
-  WHERE grant_state.grant_id = m.id AND m.units AND m.first IS NULL;
+  WHERE grant_state.grant_id = m.id AND m.units AND m.first IS NULL AND p_burns_at IS NULL;
 END
 $$
 """  # noqa: S608 - two numbers of ours

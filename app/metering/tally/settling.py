@@ -59,7 +59,7 @@ def settle(batch: Batch, book: Book) -> list[Settled]:
     """Settle each call in order of arrival; notes in `book` what is to be written."""
     # One list for all calls of a frame, filled when the last of them is settled.
     used: dict[Frame, list[int]] = {frame: [] for frame in frames_of(batch)}
-    answers = [_settle_one(call, book, used[call.frame], batch.afterwards) for call in batch.calls]
+    answers = [_settle_one(call, book, used[call.frame], batch) for call in batch.calls]
     for frame, units in used.items():
         units += [book.used.get(counter.key, 0) for counter in frame.counters]
     if any(state.units for state in book.states.values()):
@@ -78,17 +78,17 @@ def _with_granted(call: Call, answer: Settled, book: Book) -> Settled:
     return answer._replace(granted_left=left_of(state.units, call.frame.meter, call.at_us))
 
 
-def _settle_one(call: Call, book: Book, used_units: Sequence[int], afterwards: bool) -> Settled:
+def _settle_one(call: Call, book: Book, used_units: Sequence[int], batch: Batch) -> Settled:
     frame = call.frame
     if book.earlier and (earlier := book.earlier.get((frame.grant_id, call.event_id))):
         return earlier._replace(used_units=used_units)
     state = book.states.get(frame.grant_id)
-    if state is None or not (state.live or afterwards):
+    if state is None or not (state.live or batch.afterwards):
         return Settled(Outcome.DEAD, call.event_id, 0, call.at_us, used_units)
     at_us = max(call.at_us, state.last_settled_at_us)
     if state.epoch != frame.epoch:
         return Settled(Outcome.STALE_GRANT, call.event_id, 0, at_us, used_units)
-    if not afterwards and not state.starts_at_us <= at_us < state.ends_at_us:
+    if not batch.afterwards and not state.starts_at_us <= at_us < state.ends_at_us:
         return Settled(Outcome.DEAD, call.event_id, 0, at_us, used_units)
     if call.key_sha256 is not None:
         found = _by_key(call, book, at_us, used_units)
@@ -97,7 +97,8 @@ def _settle_one(call: Call, book: Book, used_units: Sequence[int], afterwards: b
     burns: Sequence[Burn] = ()
     granted = 0
     if state.units:
-        burns = burns_of(state.units, frame.meter, at_us, call.units)
+        burns_at_us = at_us if batch.burns_at_us is None else batch.burns_at_us
+        burns = burns_of(state.units, frame.meter, burns_at_us, call.units)
         granted = sum(units for _, units in burns)
     counted = call.units - granted
     refused = _refused_by_counter(call, book, at_us, counted)

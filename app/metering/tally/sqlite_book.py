@@ -28,7 +28,9 @@ def load_book(connection: sqlite3.Connection, batch: Batch) -> Book:
         row = connection.execute(_STATE, (grant_id,)).fetchone()
         if row is not None:
             found = GrantState(row[0], bool(row[1]), *row[2:6])
-            if row[6]:
+            if batch.burns_at_us is not None:
+                found.units = _unit_grants(connection, grant_id, batch.burns_at_us)
+            elif row[6]:
                 found.units = _unit_grants(connection, grant_id, found.last_settled_at_us)
                 if not found.units:
                     spent.add(grant_id)
