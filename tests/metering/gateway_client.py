@@ -82,7 +82,9 @@ class Caller:
         *,
         receive: Callable[[], Awaitable[Any]] | None = None,
     ) -> list[Any]:
-        """The messages that the gateway sends; `before_body` happens once the headers are out."""
+        """The messages that the gateway sends; `before_body` happens once the headers are out, and
+        is waited for where it can be.
+        """
         pairs = [
             (name.replace("_", "-").encode(), value.encode())
             for name, value in (headers or {}).items()
@@ -101,9 +103,10 @@ class Caller:
         sent: list[Any] = []
 
         async def send(message: Any) -> None:
-            if not sent and before_body is not None:
-                before_body()
+            begun = before_body() if not sent and before_body is not None else None
             sent.append(message)
+            if isinstance(begun, Awaitable):
+                await begun
 
         await self.gateway(scope, receive or never, send)
         return sent

@@ -8,13 +8,7 @@ from app.kernel.refusals import Refusal
 from app.metering.errors import GrantsStale, KeyOutgrown, KeyReused, KeySpent, NoGrant
 from app.metering.gateway.admission import NO_GRANT, OpenGrant
 from app.metering.gateway.fetched import Fetched
-from app.metering.gateway.streams import (
-    HELD_PIECE_BYTES,
-    HeldBody,
-    Receive,
-    Send,
-    send_pieces,
-)
+from app.metering.gateway.streams import Receive, Send, send_pieces
 from app.metering.tally.calls import Outcome, Paid, Settled
 
 NOT_MODIFIED = 304
@@ -47,9 +41,6 @@ async def send_data(
             headers.append((b"idempotency-replayed", b"true"))
     start = {"type": "http.response.start", "status": fetched.status, "headers": headers}
     if isinstance(body, bytes):
-        if len(body) > HELD_PIECE_BYTES:
-            await send(start)
-            return await send_pieces(receive, send, HeldBody(body))
         await send(start)
         await send({"type": "http.response.body", "body": body, "more_body": False})
         return True

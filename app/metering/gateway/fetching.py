@@ -8,6 +8,7 @@ from app.metering.errors import MethodNotOffered
 from app.metering.gateway.admission import OpenGrant
 from app.metering.gateway.fetched import FOREIGN_CONTENT, Fetched, units_of
 from app.metering.gateway.files import FileDesk
+from app.metering.gateway.holding import HoldingRoom
 from app.metering.gateway.proxying import ProxyDesk
 from app.metering.gateway.requests import DataRequest
 from app.metering.grants import CompiledGrant
@@ -24,20 +25,30 @@ class Fetcher:
         self._store = HostedStore(settings.files_dir)
         self._files = FileDesk(settings.files_dir)
         self._proxy = ProxyDesk(installation)
+        self._room = HoldingRoom()
 
     def recall(self, opened: OpenGrant, request: DataRequest) -> Fetched | None:
-        """The data, if they are here from a call before; never waits, refuses nothing."""
+        """The data, if they are here from a call before; never waits. Refuses as `fetch` does where
+        much is being read.
+        """
         if request.operation != "rows" or request.method != "GET" or opened.grant.file is None:
             return None
         answer = self._store.recall(opened.hosted, request.query, request.accept)
-        return None if answer is None else _hosted(opened.grant, answer)
+        if answer is None:
+            return None
+        return self._room.hold(opened.grant, _hosted(opened.grant, answer))
 
     def needs_body(self, opened: OpenGrant, request: DataRequest) -> bool:
         """Whether the body of a POST is to be read before anything is fetched."""
         return request.operation == "api" and self._proxy.needs_body(opened, request)
 
     async def fetch(self, opened: OpenGrant, request: DataRequest) -> Fetched:
-        """The data, in memory or as a stream; raises what `hosted` and `upstream` raise."""
+        """The data, in memory or as a stream; raises what `hosted` and `upstream` raise, and
+        `RateLimited` or `Outage` where too much is being read at once.
+        """
+        return self._room.hold(opened.grant, await self._fetch(opened, request))
+
+    async def _fetch(self, opened: OpenGrant, request: DataRequest) -> Fetched:
         if request.operation == "rows":
             return await self._rows(opened, request)
         if request.operation == "files":

@@ -8,21 +8,18 @@ the caller of `send_pieces` is told, to take the call back.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 import structlog
 
 from app.kernel.refusals import Outage
-from app.metering.upstream.spooling import READER_GRACE_S, READER_MIN_BYTES_S
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 STALL_MAX_S = 60.0
-HELD_PIECE_BYTES = 2**18
 
 log = structlog.get_logger("gateway")
 
@@ -45,31 +42,6 @@ class BodyStream(Protocol):
     async def close(self) -> None:
         """Let go of the source; may be called twice."""
         ...
-
-
-class HeldBody:
-    """A body that is in memory, too large to be handed to the server whole: it would keep a copy
-    for as long as its reader likes. Who takes it too slowly gets no more of it.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    @property
-    def size_bytes(self) -> int | None:
-        """How long it is."""
-        return len(self._body)
-
-    async def pieces(self) -> AsyncGenerator[bytes]:
-        """The body; raises `TimeoutError` when its reader is too slow."""
-        began_at_s = time.monotonic()
-        for at in range(0, len(self._body), HELD_PIECE_BYTES):
-            if time.monotonic() - began_at_s > READER_GRACE_S + at / READER_MIN_BYTES_S:
-                raise TimeoutError
-            yield self._body[at : at + HELD_PIECE_BYTES]
-
-    async def close(self) -> None:
-        """Nothing is held but memory."""
 
 
 async def send_pieces(receive: Receive, send: Send, stream: BodyStream) -> bool:

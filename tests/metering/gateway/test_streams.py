@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from app.kernel.refusals import Outage
-from app.metering.gateway import streams
+from app.metering.gateway import holding, streams
 from app.metering.gateway.admission import OpenGrant
 from app.metering.gateway.answering import send_data
 from app.metering.gateway.fetched import Fetched
-from app.metering.gateway.streams import HELD_PIECE_BYTES, send_pieces
+from app.metering.gateway.holding import PIECE_BYTES, HoldingRoom
+from app.metering.gateway.streams import send_pieces
 from app.metering.grants import compiled_from
 from tests.metering.grant_documents import grant_document
 
@@ -134,18 +135,22 @@ def test_a_reader_who_takes_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_large_body_in_memory_goes_out_in_pieces_that_wait_for_their_reader(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    body = bytes(range(256)) * 4 * (HELD_PIECE_BYTES // 1024) + b"end"
+    body = bytes(range(256)) * 4 * (PIECE_BYTES // 1024) + b"end"
     fetched = Fetched(200, (), body, 1, counts=False)
     opened = OpenGrant(compiled_from(grant_document()))
 
     async def sent(line: Line) -> tuple[bool, Line]:
-        return await send_data(line.receive, line.send, "GET", fetched, None, opened), line
+        # A share for one such body: a place that was not given back would be missed.
+        held = room.hold(opened.grant, fetched)
+        return await send_data(line.receive, line.send, "GET", held, None, opened), line
+
+    room = HoldingRoom(buyer_share_bytes=len(body))
 
     whole, line = asyncio.run(sent(Line()))
     (start, *pieces) = line.sent
     assert (whole, b"".join(piece["body"] for piece in pieces)) == (True, body)
     assert (b"content-length", b"%d" % len(body)) in start["headers"]
-    assert [len(piece["body"]) for piece in pieces] == [HELD_PIECE_BYTES, 3, 0]
-    monkeypatch.setattr(streams, "READER_GRACE_S", -60.0)
+    assert [len(piece["body"]) for piece in pieces] == [PIECE_BYTES, 3, 0]
+    monkeypatch.setattr(holding, "READER_GRACE_S", -60.0)
     whole, line = asyncio.run(sent(Line()))
     assert (whole, len(line.sent)) == (True, 1), "who reads too slowly was served"
