@@ -47,7 +47,7 @@ def lives(installation: Installation, clock: SetClock, chance: random.Random) ->
 
 def enough(long: bool) -> int:
     """How many lives are killed of each errand."""
-    return 200 if long else 10
+    return 60 if long else 10
 
 
 def named(installation: Installation) -> set[str]:
@@ -119,7 +119,7 @@ def sell_once(till: Till, lives: Lives) -> str:
 
 
 def payouts(till: Till) -> list[dict[str, Any]]:
-    return list(till.provider.get("/api/v1/payouts").json()["items"])
+    return list(till.provider.get("/api/v1/payouts?limit=200").json()["items"])
 
 
 def test_money_moves_once_whichever_worker_is_killed_with_it_in_its_hands(
@@ -133,10 +133,9 @@ def test_money_moves_once_whichever_worker_is_killed_with_it_in_its_hands(
         sold = []
         while lives.killed < enough(long):
             sold.append(sell_once(till, lives))
-        # A till's invoices are of units that nobody called, and that is all that is wrong.
-        told = named(installation) - clean
-        assert len(told) == len(sold), told
-        assert all(line.startswith("billing: B2: grt_") for line in told), told
+        # A till's invoices are of units that nobody called: of all else nothing is wrong.
+        (told,) = named(installation) - clean
+        assert told.startswith("billing: B2: grt_"), told
         charges = Counter(one["amount"] for one in double.all_of("charge"))
         sent = Counter(one["transfer_group"] for one in double.all_of("transfer"))
         kept = {account: each * len(sold) for account, each in KEPT.items()}
