@@ -20,9 +20,16 @@ FOREVER = "public, max-age=31536000, immutable"
 
 TEXT = "text/plain"
 NOTE = f"zhigu.example.cn/log\n12\n{WORDS['proof'][0]}\n\n— zhigu.example.cn/log …\n"
-CHECKPOINT = Documented(gives={TEXT: Sample(NOTE, str)}, refuses=(RowNotFound,))
-KEYS = Documented(gives={TEXT: Sample("zhigu.example.cn/log+b1dd2a5c+AeX…\n", str)})
-TILE = Documented(gives={"application/octet-stream": Sample("32 bytes for each hash")})
+CHECKPOINT = Documented(
+    gives={TEXT: Sample(NOTE, str)}, answer="The signed note.", refuses=(RowNotFound,)
+)
+KEYS = Documented(
+    gives={TEXT: Sample("zhigu.example.cn/log+b1dd2a5c+AeX…\n", str)}, answer="A key on each line."
+)
+TILE = Documented(
+    gives={"application/octet-stream": Sample("32 bytes for each hash")},
+    answer="The tile's hashes, one after the other.",
+)
 
 
 @get(

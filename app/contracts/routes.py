@@ -121,6 +121,7 @@ TERMS = Documented(
             dict[str, Any],
         )
     },
+    answer="The terms' canonical JSON.",
     headers={
         "Repr-Digest": "`sha-256=:…:` over the bytes (RFC 9530).",
         "ETag": "The SHA-256 of the bytes, in hex.",

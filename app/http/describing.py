@@ -190,7 +190,9 @@ def _responses(one: Operation, shapes: Shapes, *, has_etag: bool) -> dict[str, A
     kinds = problems_of(one.handler, in_path="{" in one.path, if_match=one.takes_edit)
     responses = {
         str(one.handler.status_code): {
-            "description": _about(one.answer) or HTTPStatus(one.handler.status_code).phrase,
+            "description": one.told.answer
+            or _about(one.answer)
+            or HTTPStatus(one.handler.status_code).phrase,
             "headers": described_headers(headers),
             "content": {media_type: shapes.body(sample) for media_type, sample in gives.items()},
         },

@@ -32,6 +32,8 @@ class Documented:
 
     takes: Mapping[str, Sample] = field(default_factory=dict)
     gives: Mapping[str, Sample] = field(default_factory=dict)
+    answer: str = ""
+    """What the answer is, where it has no type that says so."""
     refuses: tuple[Problem, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     """Response headers and what they mean."""

@@ -34,7 +34,9 @@ class ReadinessView(View):
 
 # Who asks is not looked up: a token must not cost the answer when the store is away.
 TO_ANYBODY = {"no_transaction": True, "own_authentication": True}
-ALIVE = Documented(gives={JSON: Sample({"alive": True}, dict[str, bool])})
+ALIVE = Documented(
+    gives={JSON: Sample({"alive": True}, dict[str, bool])}, answer="The process answers."
+)
 
 
 @get(

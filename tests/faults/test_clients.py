@@ -5,7 +5,7 @@ what arrives. A request that we read whole and answer with data is counted once,
 byte goes out; whoever then hangs up, stalls or reads no further has been served, and gets the data
 again under the same `Idempotency-Key`. What never became a whole request, and what is refused
 (405, 406, 412, 414, 416, 431), is never counted, nor are HEAD and 304. The server drops a client
-whose headers take over 30 seconds, the gateway one who takes under a kilobyte of a body a second.
+whose headers take over 30 seconds, the gateway one who sends a body at under 20 kB a second.
 
 The observer is what these clients noted: receipts that they have read, and requests that they have
 sent whole. The store may know no other event.

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any, get_args
 
 import msgspec
@@ -165,6 +166,17 @@ def test_every_good_answer_has_an_example_that_its_type_takes() -> None:
                 assert examples, operation.name
             if operation.answer is not None:
                 msgspec.convert(examples[0], operation.answer, strict=True)
+
+
+def test_every_good_answer_says_what_it_is() -> None:
+    phrases = {status.phrase for status in HTTPStatus}
+    told = {
+        f"{operation.name} {status}": answer["description"]
+        for operation, one in described()
+        for status, answer in one["responses"].items()
+        if status.startswith("2")
+    }
+    assert {name for name, text in told.items() if text in phrases} == set()
 
 
 def test_no_example_holds_a_member_that_nobody_has_explained() -> None:

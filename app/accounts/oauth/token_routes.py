@@ -66,7 +66,9 @@ def unreadable(_request: AnyRequest, error: HTTPException) -> Response[dict[str,
     "/oauth/token",
     sync_to_thread=True,
     status_code=200,
-    opt=documented_form(TokenForm, gives={JSON: Sample(None, TokenView)}),
+    opt=documented_form(
+        TokenForm, gives={JSON: Sample(None, TokenView)}, answer="The token and how long it lasts."
+    ),
     dto=None,
     tags=TAGS,
     security=[],
@@ -92,7 +94,11 @@ def post_token(
     "/oauth/revoke",
     sync_to_thread=True,
     status_code=200,
-    opt=documented_form(RevocationForm, gives={JSON: Sample({}, dict[str, Any])}),
+    opt=documented_form(
+        RevocationForm,
+        gives={JSON: Sample({}, dict[str, Any])},
+        answer="The token is gone, or never was.",
+    ),
     dto=None,
     tags=TAGS,
     security=[],
@@ -128,7 +134,7 @@ METADATA = Sample(server_metadata("https://zhigu.example.cn"), dict[str, Any])
     sync_to_thread=True,
     tags=TAGS,
     security=[],
-    opt={OPTION: Documented(gives={KEY_SET: KEYS})},
+    opt={OPTION: Documented(gives={KEY_SET: KEYS}, answer="A JSON Web Key Set (RFC 7517).")},
 )
 def get_jwks(session: NamedDependency[Session]) -> Response[dict[str, Any]]:
     """The keys that access tokens are signed by."""
@@ -144,7 +150,10 @@ def get_jwks(session: NamedDependency[Session]) -> Response[dict[str, Any]]:
     sync_to_thread=False,
     tags=TAGS,
     security=[],
-    opt={"no_transaction": True, OPTION: Documented(gives={JSON: METADATA})},
+    opt={
+        "no_transaction": True,
+        OPTION: Documented(gives={JSON: METADATA}, answer="The server's metadata."),
+    },
 )
 def get_metadata(installation: NamedDependency[Installation]) -> Response[dict[str, Any]]:
     """What this authorization server offers (RFC 8414)."""

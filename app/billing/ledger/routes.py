@@ -23,6 +23,7 @@ from app.billing.ledger.schemas import (
 )
 from app.billing.queries import must_oversee
 from app.db.locks import get_or_refuse
+from app.http.documented import Documented
 from app.http.guarding import needs
 from app.http.paging import DEFAULT_LIMIT, page_of
 from app.http.schemas import Page
@@ -31,7 +32,13 @@ TAGS = ["Ledger"]
 READ = needs("billing:read", "audit:read")
 
 
-@get("/api/v1/ledger/accounts", sync_to_thread=True, guards=[READ], tags=TAGS)
+@get(
+    "/api/v1/ledger/accounts",
+    sync_to_thread=True,
+    guards=[READ],
+    tags=TAGS,
+    opt={"documented": Documented(answer="Accounts with what was posted to each, by code.")},
+)
 def list_accounts(
     session: NamedDependency[Session], starting: FromQuery[str] = ""
 ) -> list[AccountView]:

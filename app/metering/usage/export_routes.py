@@ -40,6 +40,7 @@ EXPORT = Documented(
         Format.CSV.media_type: Sample(csv_header(COLUMNS).decode(), str),
         Format.PARQUET.media_type: Sample("the bytes of a Parquet file"),
     },
+    answer="The file: a line for each settled call.",
     refuses=(DayOutOfRange, NotAcceptable, ExportTooLarge),
     headers={"Content-Disposition": "The name of the file."},
 )

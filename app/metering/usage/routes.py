@@ -139,7 +139,9 @@ RECEIPT = Receipt(
     segment=SegmentPart(event={"event_id": example_id("evt"), "units": 1}, proof=PROOF),
 )
 RECEIPT_ANSWER = Documented(
-    gives={JSON: Sample(to_builtins(RECEIPT), Receipt)}, refuses=(NotYetSealed,)
+    gives={JSON: Sample(to_builtins(RECEIPT), Receipt)},
+    answer="The event and its proof, for `zhigu verify`.",
+    refuses=(NotYetSealed,),
 )
 
 
