@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +69,8 @@ class Child:
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
+    log: Path | None = None
+    """Where its log lines go; to our stderr when it is None."""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     quick_deaths: int = 0
@@ -75,7 +78,8 @@ class Child:
     def start(self, extra_env: Mapping[str, str]) -> None:
         """Start it, in our own process group."""
         env = {**os.environ, **self.env, **extra_env, DIE_WITH_PARENT: "1"}
-        self.process = subprocess.Popen(self.argv, env=env)  # noqa: S603 - our own commands
+        with nullcontext() if self.log is None else self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.argv, env=env, stderr=log)  # noqa: S603 - our own commands
         self.started = time.monotonic()
 
     def has_died(self) -> bool:

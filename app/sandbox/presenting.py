@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from app.sandbox.running import log_file
 from app.sandbox.seeding import Demo
 from app.settings import Settings
 
@@ -16,7 +17,7 @@ Zhigu (智谷) is serving — SANDBOX: payments go to a double of Stripe, no mon
 
   home page of the API   {url}/docs
   the same as a document {url}/openapi.json
-  everything is kept in  {home}   (the clients' secrets: demo.json)
+  everything is kept in  {home}   (the clients' secrets: demo.json{log})
 
 Three kinds of user, each with a token of its own ({zhigu} fetches a fresh one):
 
@@ -44,7 +45,9 @@ def welcome(demo: Demo) -> str:
     zhigu = ".venv/bin/zhigu"
     if demo.home != Settings().home:
         zhigu = f"ZHIGU_HOME={shlex.quote(str(demo.home))} {zhigu}"
-    return WELCOME.format(url=demo.url, home=demo.home, zhigu=zhigu)
+    log = log_file(demo.home)
+    told = "" if log is None else f"; its log lines: {log.name}"
+    return WELCOME.format(url=demo.url, home=demo.home, zhigu=zhigu, log=told)
 
 
 class Progress:

@@ -95,12 +95,18 @@ def sandbox_children(settings: Settings, plan: SandboxPlan, port: int, workers: 
         *("--key", plan.upstream_key),
     ]
     serve = zhigu_command("serve", "--alone", "--port", str(port), "--workers", str(workers))
+    log = log_file(settings.home)
     return [
-        Child("server", serve, env),
-        Child("worker", zhigu_command("work"), env),
-        Child("stripe double", double),
-        Child("demo upstream", upstream),
+        Child("server", serve, env, log),
+        Child("worker", zhigu_command("work"), env, log),
+        Child("stripe double", double, log=log),
+        Child("demo upstream", upstream, log=log),
     ]
+
+
+def log_file(home: Path) -> Path | None:
+    """Where log lines go that somebody at a terminal would not want among what we tell him."""
+    return home / "sandbox.log" if sys.stderr.isatty() else None
 
 
 def wait_until_ready(url: str, within_s: float = READY_WITHIN_S) -> None:
@@ -136,8 +142,10 @@ def start_sandbox(
     try:
         wait_until_ready(url)
         return supervisor, seed(settings.home, url, (plan.upstream_url, plan.upstream_key), say)
-    except BaseException:
+    except BaseException as error:
         supervisor.stop()
+        if isinstance(error, TimeoutError) and (log := log_file(settings.home)):
+            raise TimeoutError(f"{error}; {log} says why") from error
         raise
 
 

@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.running import wait_until_ready
+from app.sandbox.running import plan_sandbox, sandbox_children, wait_until_ready
+from app.settings import Settings
 from tests.sandboxes import Sandbox, make_folder, running_sandbox
 
 
@@ -131,6 +133,26 @@ def test_a_port_that_is_taken_is_said_plainly(sandbox: Sandbox) -> None:
     assert done.stderr.splitlines() == [
         f"Error: port {sandbox.port} is taken; choose another with PORT=… or --port"
     ]
+
+
+@pytest.mark.parametrize("at_a_terminal", [True, False])
+def test_whoever_sits_at_a_terminal_sees_no_log_lines(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at_a_terminal: bool,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: at_a_terminal)
+    settings = Settings(home=tmp_path)
+    children = sandbox_children(settings, plan_sandbox(tmp_path), 1, 1)
+    for child in children:
+        child.argv = [sys.executable, "-c", "import sys; print('a log line', file=sys.stderr)"]
+        child.start({})
+        child.wait(20)
+    kept = tmp_path / "sandbox.log"
+    logged = kept.read_text() if kept.exists() else ""
+    told = capfd.readouterr().err
+    assert (logged, told)[:: 1 if at_a_terminal else -1] == ("a log line\n" * len(children), "")
 
 
 def test_a_token_of_a_sandbox_that_never_was_is_said_plainly(tmp_path: Path) -> None:
