@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.kernel import clock, ids
@@ -173,9 +173,10 @@ def test_secrets_under_an_older_key_still_open_and_new_ones_use_the_newer() -> N
 
 @given(st.data())
 def test_no_altered_sealed_text_opens(data: st.DataObject) -> None:
-    sealed = KEYS.seal(b"secret", "p")
+    sealed = KEYS.seal(b"secret", "p")  # another text each time: what is drawn must not hang on it
     index = data.draw(st.integers(0, len(sealed) - 1))
-    character = data.draw(st.sampled_from("abcABC019-_.").filter(lambda c: c != sealed[index]))
+    character = data.draw(st.sampled_from("abcABC019-_."))
+    assume(character != sealed[index])
     altered = sealed[:index] + character + sealed[index + 1 :]
     try:
         assert KEYS.unseal(altered, "p") == b"secret", "stray bits of base64 may spell it twice"
