@@ -136,7 +136,8 @@ class Batch:
     `again` says that an earlier try may have been committed unseen: a call whose event exists is
     answered with it instead of being counted twice. `afterwards` says that the use was delivered
     before, and only told of now: it counts though its grant is over. `burns_at_us` is the moment
-    whose unit grants it burns: that of the event it corrects; None is when it settles.
+    whose unit grants it burns, of those that were granted by then: that of the event it corrects;
+    None is when it settles.
     """
 
     calls: tuple[Call, ...]

@@ -104,6 +104,7 @@ BEGIN
       FROM unnest(p_grant, s_units, s_settled) WITH ORDINALITY AS ids(id, units, settled, ord)
       JOIN unit_grant g ON g.grant_id = ids.id
         AND g.ends_at_us > coalesce(p_burns_at, ids.settled)
+        AND (p_burns_at IS NULL OR g.granted_at_us <= p_burns_at)
       WHERE ids.units AND g.burned_units < g.amount_units
       ORDER BY ids.ord, g.priority, g.ends_at_us, g.granted_at_us, g.unit_grant_id
     LOOP

@@ -29,7 +29,11 @@ def load_book(connection: sqlite3.Connection, batch: Batch) -> Book:
         if row is not None:
             found = GrantState(row[0], bool(row[1]), *row[2:6])
             if batch.burns_at_us is not None:
-                found.units = _unit_grants(connection, grant_id, batch.burns_at_us)
+                found.units = tuple(
+                    unit_grant
+                    for unit_grant in _unit_grants(connection, grant_id, batch.burns_at_us)
+                    if unit_grant.granted_at_us <= batch.burns_at_us
+                )
             elif row[6]:
                 found.units = _unit_grants(connection, grant_id, found.last_settled_at_us)
                 if not found.units:

@@ -20,7 +20,7 @@ from app.metering.tally.calls import Batch, Call, KnownKey, Paid, Settled, Stand
 MAX_BATCH = 512
 # A second batch in flight would only wait for the first one's rows; measured slower.
 POSTGRES_WRITERS = 1
-# A batch costs 0.2 ms whatever its size, a turn of the event loop a hundredth of that.
+# A batch costs 0.2 ms whatever its size: calls that have arrived are let in before it begins.
 GATHERING_TURNS = 8
 
 T = TypeVar("T")

@@ -111,7 +111,7 @@ def _suspects(grant: sa.Row[Any]) -> sa.Select[Any]:
     ]
     return (
         sa.select(unit_burn.c.number, unit_burn.c.unit_grant_id, may_be.label("may_be"))
-        .add_columns(unit_grant.c.starts_at_us, unit_grant.c.ends_at_us)
+        .add_columns(unit_grant.c.starts_at_us, unit_grant.c.ends_at_us, unit_grant.c.granted_at_us)
         .outerjoin(unit_grant, of_burn[0])
         .outerjoin(usage_event, of_burn[1])
         .outerjoin(usage_report, of_burn[2])
@@ -124,7 +124,9 @@ def _suspects(grant: sa.Row[Any]) -> sa.Select[Any]:
 def _lived(connection: sa.Connection, grant_id: str, burn: sa.Row[Any]) -> bool:
     """Whether what a correction burned was there at the moment whose units it burns."""
     at_us = burning_moment(connection, grant_id, burn.number)
-    return at_us is None or bool(burn.starts_at_us <= at_us < burn.ends_at_us)
+    return at_us is None or bool(
+        burn.granted_at_us <= at_us and burn.starts_at_us <= at_us < burn.ends_at_us
+    )
 
 
 def _hidden(connection: sa.Connection, grant: sa.Row[Any]) -> Iterator[str]:

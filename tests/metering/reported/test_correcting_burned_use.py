@@ -17,6 +17,7 @@ from tests.metering.reports import DELIVERED, correction, report, send, statuses
 from tests.metering.store import execute, fsck, give
 
 TRIAL = local_us("2026-11-01 00:00:00"), local_us("2026-11-03 00:00:00")
+BACKDATED = local_us("2026-11-01 00:00:00"), local_us("2027-11-01 00:00:00")
 TOP_UP = local_us("2026-11-06 00:00:00"), local_us("2027-11-01 00:00:00")
 
 
@@ -41,15 +42,20 @@ def burned_and_used(installation: Installation) -> tuple[dict[str, int], int]:
     return {name: units for name, units in burned.items() if units}, sum(used)
 
 
-def top_up(installation: Installation) -> None:
+def top_up(installation: Installation, days: tuple[int, int] = TOP_UP) -> None:
+    """Grant 100 units now, for those days, which burn before any other."""
+    granted = granted_units(
+        "ugr_top_up", 100, *days, priority=0, granted_at_us=installation.clock.now_us()
+    )
     with installation.usage_transaction() as connection:
-        apply_unit_grants(connection, "grt_one", [granted_units("ugr_top_up", 100, *TOP_UP)])
+        apply_unit_grants(connection, "grt_one", [granted])
 
 
+@pytest.mark.parametrize("days", [TOP_UP, BACKDATED])
 def test_a_correction_burns_of_the_trial_that_is_over_and_of_nothing_granted_since(
-    installation: Installation, provider: Caller
+    installation: Installation, provider: Caller, days: tuple[int, int]
 ) -> None:
-    top_up(installation)
+    top_up(installation, days)
     assert statuses(send(provider, correction("two", 45, "one"))) == ["posted"]
     assert burned_and_used(installation) == ({"ugr_trial": 45}, 0)
     # Of the line's first moment still, not of its last; what the trial lacks counts as any use.
@@ -75,19 +81,20 @@ def test_use_that_was_corrected_to_nothing_comes_back_to_the_trial(
     assert fsck(installation) == []
 
 
+@pytest.mark.parametrize("days", [TOP_UP, BACKDATED])
 @pytest.mark.parametrize(
-    ("statement", "number"),
+    "statement",
     [
-        ("UPDATE unit_burn SET unit_grant_id = 'ugr_top_up' WHERE number = 3", 3),
-        ("UPDATE usage_report SET corrects = NULL WHERE number = 3", 3),
+        "UPDATE unit_burn SET unit_grant_id = 'ugr_top_up' WHERE number = 3",
+        "UPDATE usage_report SET corrects = NULL WHERE number = 3",
     ],
 )
 def test_a_correction_that_burned_what_was_not_there_is_named(
-    installation: Installation, provider: Caller, statement: str, number: int
+    installation: Installation, provider: Caller, statement: str, days: tuple[int, int]
 ) -> None:
-    top_up(installation)
+    top_up(installation, days)
     send(provider, correction("two", 45, "one"))
     assert fsck(installation) == []
     assert execute(installation, statement) == 1
-    told = f"M1: event {number} of grt_one could not burn units of"
+    told = "M1: event 3 of grt_one could not burn units of"
     assert [line for line in fsck(installation) if line.startswith(told)], fsck(installation)
