@@ -17,6 +17,8 @@ DEEDS: dict[str, str] = {
     "one store refuses and ends every connection under load": "F-A3",
     "somebody else holds the SQLite files locked under load": "F-A3",
     "the disk of the SQLite stores is full under load": "F-A5",
+    "the disk is full where files are made for contracts": "F-A5",
+    "the disk is full where old usage is archived": "F-A5",
     "power loss while batches are written": "F-A6",
     "the clock jumps by an hour, forty days and back, over a month's end": "F-A7",
     "two nodes whose clocks are five minutes apart, at midnight": "F-A7",

@@ -58,7 +58,17 @@ class Shelf:
         return ShelfFile(file, os.fstat(file.fileno()).st_size, int(rows), sha256)
 
     def put(self, key: str, suffix: str, make: Callable[[Path], Made]) -> None:
-        """Have `make` write the file that belongs under `key`; another process may be faster."""
+        """Have `make` write the file that belongs under `key`; another process may be faster.
+
+        Raises `FileAway` when the disk takes nothing more, and whatever `make` raises.
+        """
+        try:
+            self._put(key, suffix, make)
+            self._tidy(key)
+        except OSError as error:
+            raise FileAway("The data cannot be read at the moment.") from error
+
+    def _put(self, key: str, suffix: str, make: Callable[[Path], Made]) -> None:
         draft = self._folder / f"{_DRAFT}{uuid4().hex}"
         draft.mkdir(parents=True)
         try:
@@ -71,7 +81,6 @@ class Shelf:
                     raise
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        self._tidy(key)
 
     def _tidy(self, kept: str) -> None:
         """Remove what is long unused, and more while there is too much; never what is `kept`.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import os
+import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +258,49 @@ def test_a_disk_that_takes_nothing_may_still_be_read(
     monkeypatch.setattr("app.metering.hosted.shelf.FileIO", full)
     with pytest.raises(FileAway):
         shelf.open("one")
+
+
+def test_a_disk_that_is_full_at_any_step_is_an_outage_and_leaves_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = grant_on(parquet_of("SELECT 1 AS n", tmp_path / "rows.parquet"))
+    steps_left = 0
+
+    def may_fail(name: str) -> None:
+        really = getattr(os, name)
+
+        def step(*args: Any, **options: Any) -> Any:
+            nonlocal steps_left
+            steps_left -= 1
+            if steps_left == 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return really(*args, **options)
+
+        monkeypatch.setattr(os, name, step)
+
+    async def run() -> int:
+        nonlocal steps_left
+        store = FileStore(tmp_path)
+        for name in ("mkdir", "fsync", "rename", "listdir"):
+            may_fail(name)
+        try:
+            for full_at in range(1, 20):
+                shutil.rmtree(tmp_path / FOLDER, ignore_errors=True)
+                steps_left = full_at
+                with suppress(FileAway):
+                    (await store.open(grant, Format.CSV)).file.close()
+                assert not list(tmp_path.glob(f"{FOLDER}/draft-*"))
+                for left in tmp_path.glob(f"{FOLDER}/*/*"):
+                    assert left.read_bytes() == b"n\r\n1\r\n"
+                if steps_left > 0:
+                    return full_at
+                (await store.open(grant, Format.CSV)).file.close()
+            raise AssertionError("a file takes too many steps")
+        finally:
+            monkeypatch.undo()
+            store.close()
+
+    assert asyncio.run(run()) > 6
 
 
 def test_files_are_called_as_the_provider_called_the_upload() -> None:
