@@ -36,7 +36,8 @@ def carried_units(limit_units: int, used_units: int, rule: CarryOver) -> int:
 def carry_units(installation: Installation, payload: Mapping[str, Any]) -> None:
     """Grant what the window around `from_us` has left, and come again when the next one ends.
 
-    A window that has not ended yet is come back to; a repeat grants nothing twice.
+    A window that has not ended yet is come back to; a repeat grants nothing twice. Whoever comes
+    so late that the next one is over too grants nothing for it: nobody could use it any more.
     """
     grant_id, place = payload["grant_id"], payload["place"]
     actor = job_actor(CARRY)
@@ -55,7 +56,8 @@ def carry_units(installation: Installation, payload: Mapping[str, Any]) -> None:
     after = window_bounds(kind, window[1], life)
     if window[1] >= life[1]:
         return
-    if installation.clock.now_us() < window[1]:
+    now_us = installation.clock.now_us()
+    if now_us < window[1]:
         with installation.transaction(actor) as session:
             window_from, due_at = map(from_epoch_us, (payload["from_us"], window[1]))
             schedule_carrying(session, grant_id, place, window_from, due_at)
@@ -64,7 +66,7 @@ def carry_units(installation: Installation, payload: Mapping[str, Any]) -> None:
     units = carried_units(quota.limit_units, used, quota.carry_over)
     next_from, next_until = map(from_epoch_us, after)
     with installation.transaction(actor) as session:
-        if units:
+        if units and now_us < after[1]:
             grant_carried(session, grant_id, place, units, (next_from, next_until))
         schedule_carrying(session, grant_id, place, next_from, next_until)
 

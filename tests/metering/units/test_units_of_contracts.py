@@ -170,6 +170,26 @@ def test_what_a_day_leaves_is_granted_for_the_next_once(season: Season) -> None:
     assert linked(season) == [] == fsck(season.installation)
 
 
+def test_a_worker_that_was_away_for_days_carries_into_the_day_that_is_now_and_no_other(
+    season: Season,
+) -> None:
+    carry = {"max_units": 2}
+    quota = {"window": "day", "limit_units": 3, "overage": "charge", "carry_over": carry}
+    deal = sign(season, quotas=[quota])
+    season.work()
+    season.use(deal, "2026-11-02 23:00:00", 2)
+    season.set_clock("2026-11-05 12:00:00")
+    for _ in range(6):
+        season.work()
+    (found,) = listed(season, deal)
+    assert (found["kind"], found["amount_units"]) == ("carry_over", 2)
+    assert (found["starts_at"], found["ends_at"]) == (
+        "2026-11-04T16:00:00Z",
+        "2026-11-05T16:00:00Z",
+    )
+    assert linked(season) == [] == fsck(season.installation)
+
+
 BREAKS = {
     "UPDATE granted_units SET amount_units = 9": "can be burned otherwise than granted",
     "DELETE FROM granted_units": "can be burned, but was never granted",
