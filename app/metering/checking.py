@@ -22,9 +22,11 @@ from app.metering.tables import (
     usage_event,
     usage_key,
     usage_period,
+    usage_report,
     usage_segment,
     usage_window,
 )
+from app.metering.tally.counted import COUNTS_AT_US, ITS_REPORT, counted_in
 from app.metering.units.checking import unit_problems
 
 BATCH = 500
@@ -119,7 +121,7 @@ def _counter_problems(connection: sa.Connection, grant_id: str) -> Iterator[str]
         .order_by(usage_window.c.meter, usage_window.c.kind, usage_window.c.starts_at_us)
     ).all()
     for window in windows:
-        counted = connection.execute(_counted(window)).one()
+        counted = connection.execute(counted_in(window)).one()
         used, last = counted.units, counted.last
         name = f"{window.meter}/{window.kind}/{window.starts_at_us} of {grant_id}"
         if used != window.used_units:
@@ -130,39 +132,20 @@ def _counter_problems(connection: sa.Connection, grant_id: str) -> Iterator[str]
             yield f"M1: window {name} has another limit than its terms"
     uncounted = connection.execute(
         sa.select(usage_event.c.event_id)
+        .outerjoin(usage_report, ITS_REPORT)
         .where(usage_event.c.grant_id == grant_id, usage_event.c.kind == "posted")
         .where(
             ~sa.exists().where(
                 usage_window.c.grant_id == usage_event.c.grant_id,
                 usage_window.c.meter == usage_event.c.meter,
-                usage_window.c.starts_at_us <= usage_event.c.settled_at_us,
-                usage_window.c.ends_at_us > usage_event.c.settled_at_us,
+                usage_window.c.starts_at_us <= COUNTS_AT_US,
+                usage_window.c.ends_at_us > COUNTS_AT_US,
             )
         )
         .limit(1)
     ).scalar_one_or_none()
     if uncounted is not None:
         yield f"M1: event {uncounted} is counted in no window of {grant_id}"
-
-
-def _counted(window: sa.Row[Any]) -> sa.Select[Any]:
-    """Units of the window's posted events that were not taken back, and the last one's number."""
-    void = usage_event.alias("void")
-    taken_back = sa.exists().where(
-        void.c.grant_id == usage_event.c.grant_id, void.c.voids == usage_event.c.number
-    )
-    counted = usage_event.c.units - usage_event.c.granted_units
-    units = sa.case((taken_back, 0), else_=counted)
-    return sa.select(
-        sa.func.coalesce(sa.func.sum(units), 0).label("units"),
-        sa.func.max(usage_event.c.number).label("last"),
-    ).where(
-        usage_event.c.grant_id == window.grant_id,
-        usage_event.c.meter == window.meter,
-        usage_event.c.kind == "posted",
-        usage_event.c.settled_at_us >= window.starts_at_us,
-        usage_event.c.settled_at_us < window.ends_at_us,
-    )
 
 
 def _is_limited_as_signed(connection: sa.Connection, window: sa.Row[Any], last: int) -> bool:

@@ -181,13 +181,14 @@ def frame_at(grant: CompiledGrant, at_us: int) -> Frame:
     )
 
 
-def frame_afterwards(grant: CompiledGrant, at_us: int) -> Frame:
-    """The same for use that is told of at `at_us`, be the contract over by then: its own window
-    stays open until it has counted what was used in it.
+def frame_afterwards(grant: CompiledGrant, at_us: int, counts_at_us: int | None = None) -> Frame:
+    """The windows around `counts_at_us`, for use that is told of at `at_us`; it counts then unless
+    another moment is given. Be the contract over by then: its own window stays open until it has
+    counted what was used in it.
     """
-    if at_us < grant.ends_at_us:
-        return frame_at(grant, at_us)
-    return frame_at(msgspec.structs.replace(grant, ends_at_us=at_us + 1), at_us)
+    if at_us >= grant.ends_at_us:
+        grant = msgspec.structs.replace(grant, ends_at_us=at_us + 1)
+    return frame_at(grant, at_us if counts_at_us is None else counts_at_us)
 
 
 def _quotas(quotas: Sequence[Quota], kind: WindowKind) -> list[Quota]:

@@ -259,6 +259,7 @@ usage_report = sa.Table(
     sa.Column("source", sa.String(200), nullable=False),
     sa.Column("source_id", sa.String(200), nullable=False),
     _int("occurred_at_us"),
+    _int("counts_at_us"),
     _int("corrects", nullable=True),
     sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
     # Not led by the grant: whoever distributes the store gives this one table to its providers.
@@ -268,7 +269,8 @@ usage_report = sa.Table(
     **_CLUSTERED,
 )
 """Which CloudEvent of its provider posted the event of this number, when that use occurred, and
-the number of the event that it took the place of."""
+the number of the event that it took the place of. It counts when it settles; a correction, when the
+event did that it took the place of."""
 
 usage_notice = sa.Table(
     "usage_notice",

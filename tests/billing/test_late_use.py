@@ -28,6 +28,7 @@ def say_when(season: Season, deal: Deal, event: Settled, at: str) -> None:
                 source="/deliveries",
                 source_id=f"{deal.grant_id} {event.number}",
                 occurred_at_us=epoch_us(local(at)),
+                counts_at_us=event.settled_at_us,
                 corrects=None,
             )
         )

@@ -15,7 +15,8 @@ from app.db.installation import Installation
 from app.kernel.refusals import RowNotFound
 from app.metering.history.history import history
 from app.metering.history.totals import DayTotal, day_totals, kept_totals, replace_totals
-from app.metering.tables import grant_state, usage_event, usage_window
+from app.metering.tables import grant_state, usage_window
+from app.metering.tally.counted import counted_in
 
 TRIES = 5
 
@@ -97,7 +98,7 @@ def _counter_differences(connection: sa.Connection, grant_id: str) -> Iterator[D
         .order_by(usage_window.c.meter, usage_window.c.kind, usage_window.c.starts_at_us)
     ).all()
     for window in windows:
-        used = connection.execute(_used_in(window)).scalar_one()
+        used = connection.execute(counted_in(window)).one().units
         if used != window.used_units:
             yield Difference(
                 grant_id,
@@ -106,19 +107,6 @@ def _counter_differences(connection: sa.Connection, grant_id: str) -> Iterator[D
                 {"used_units": window.used_units},
                 {"used_units": int(used)},
             )
-
-
-def _used_in(window: sa.Row[Any]) -> sa.Select[Any]:
-    event, void = usage_event.c, usage_event.alias("void")
-    taken_back = sa.exists().where(void.c.grant_id == event.grant_id, void.c.voids == event.number)
-    return sa.select(sa.func.coalesce(sa.func.sum(event.units - event.granted_units), 0)).where(
-        event.grant_id == window.grant_id,
-        event.meter == window.meter,
-        event.kind == "posted",
-        event.settled_at_us >= window.starts_at_us,
-        event.settled_at_us < window.ends_at_us,
-        ~taken_back,
-    )
 
 
 def _told(total: DayTotal | None) -> dict[str, Any] | None:

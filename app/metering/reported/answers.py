@@ -40,7 +40,9 @@ class ReportOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PostedReport:
-    """The event that a report has posted; `corrects` is the number of the one it replaced."""
+    """The event that a report has posted; `corrects` is the number of the one it replaced, and
+    `counts_at_us` the moment in whose windows it counts: that one's, else its own.
+    """
 
     grant_id: str
     event_id: str
@@ -48,6 +50,7 @@ class PostedReport:
     units: int
     settled_at_us: int
     occurred_at_us: int
+    counts_at_us: int
     corrects: int | None
     content_sha256: str
 

@@ -26,6 +26,7 @@ def report_problems(connection: sa.Connection, grant_id: str | None = None) -> I
         (_WITHOUT_EVENT, "names event {0.number} of {0.grant_id}, which was not posted"),
         (_FOREIGN, "is not of the provider of {0.grant_id}"),
         (_AHEAD, "is of use that came after it"),
+        (_ELSEWHEN, "counts at another moment than event {0.number} of {0.grant_id} may"),
         (_NOTHING_TAKEN_BACK, "corrects event {0.corrects} of {0.grant_id}, which still counts"),
     ):
         mine = of_those(usage_report.c.grant_id)
@@ -63,14 +64,27 @@ _AHEAD: sa.Select[Any] = (
     .order_by(*_IN_ORDER)
 )
 _earlier = usage_report.alias("earlier")
+_ITS_EARLIER = sa.and_(
+    _earlier.c.grant_id == usage_report.c.grant_id,
+    _earlier.c.number == usage_report.c.corrects,
+)
+_ELSEWHEN: sa.Select[Any] = (
+    sa.select(usage_report)
+    .join(usage_event, _ITS_EVENT)
+    .outerjoin(_earlier, _ITS_EARLIER)
+    .where(
+        usage_report.c.counts_at_us
+        != sa.func.coalesce(_earlier.c.counts_at_us, usage_event.c.settled_at_us)
+    )
+    .order_by(*_IN_ORDER)
+)
 _void = usage_event.alias("void")
 _NOTHING_TAKEN_BACK: sa.Select[Any] = (
     sa.select(usage_report)
     .outerjoin(
         _earlier,
         sa.and_(
-            _earlier.c.grant_id == usage_report.c.grant_id,
-            _earlier.c.number == usage_report.c.corrects,
+            _ITS_EARLIER,
             _earlier.c.occurred_at_us == usage_report.c.occurred_at_us,
         ),
     )

@@ -32,14 +32,11 @@ from app.metering.reported.remembering import (
     posted_report,
 )
 from app.metering.tables import grant_state, grant_terms, usage_report
-from app.metering.tally.burned import burning_moment
 from app.metering.tally.calls import Batch, Call, Outcome, Settled, Void
 from app.metering.tally.settling_within import settle_within, void_within
 
 DELIVERED = 200
 """The status of an event that no gateway saw: it was delivered, or it would not be reported."""
-_Wanted = tuple[ReportedUse, int, int | None]
-"""An event to post, when its use occurred, and the number of the event that it replaces."""
 NO_SUCH_REPORT = "No event of this source and id was reported under this contract."
 
 
@@ -117,7 +114,7 @@ class ReportDesk:
     ) -> Iterator[tuple[int, ReportAnswer]]:
         """The waiting events' answers by their places; all of them are settled in one batch."""
         events = [event for _, event in waiting.values()]
-        results = self._post([(event, event.at_us, None) for event in events])
+        results = self._post(events)
         for (place, event), result in zip(waiting.values(), results, strict=True):
             if isinstance(result, Refusal):
                 yield place, refused(event, result)
@@ -139,40 +136,39 @@ class ReportDesk:
                     new_id("evt"),
                     self._at_us,
                     DELIVERED,
+                    counts_at_us=earlier.counts_at_us,
                 ),
             )
             if taken.outcome is not Outcome.VOIDED:
                 raise self._already_corrected(earlier)
-            (result,) = self._post(
-                [(event, earlier.occurred_at_us, earlier.number)],
-                burns_at_us=burning_moment(self._connection, earlier.grant_id, earlier.number),
-            )
+            (result,) = self._post([event], earlier)
             if isinstance(result, Refusal):
                 raise result
             return result
 
     def _post(
-        self, wanted: Sequence[_Wanted], burns_at_us: int | None = None
+        self, events: Sequence[ReportedUse], corrected: PostedReport | None = None
     ) -> list[PostedReport | Refusal]:
-        """Settle the events in one batch and note each that was posted beside its usage event."""
-        if not wanted:
+        """Settle the events in one batch, in the place of the one that was `corrected`, and note
+        each that was posted beside its usage event.
+        """
+        if not events:
             return []
-        frame = frame_afterwards(self._grant, self._at_us)
-        calls = tuple(self._call(frame, event) for event, _, _ in wanted)
-        batch = Batch(calls, afterwards=True, burns_at_us=burns_at_us)
+        counts_at_us = None if corrected is None else corrected.counts_at_us
+        frame = frame_afterwards(self._grant, self._at_us, counts_at_us)
+        calls = tuple(self._call(frame, event) for event in events)
+        batch = Batch(calls, afterwards=True, counts_at_us=counts_at_us)
         results: list[PostedReport | Refusal] = []
-        for (event, occurred_at_us, corrects), settled in zip(
-            wanted, settle_within(self._connection, batch), strict=True
-        ):
+        for event, settled in zip(events, settle_within(self._connection, batch), strict=True):
             if settled.outcome is Outcome.OVER_LIMIT:
                 results.append(_exhausted(self._grant, frame, settled, event.units))
                 continue
             # The grant is locked and its terms and windows are of this moment: no other is left.
             assert settled.outcome is Outcome.POSTED, settled.outcome
-            results.append(_report_of(self._grant, settled, event, occurred_at_us, corrects))
+            results.append(_report_of(self._grant, settled, event, corrected))
         self._note(
             (event.name, result)
-            for (event, _, _), result in zip(wanted, results, strict=True)
+            for event, result in zip(events, results, strict=True)
             if isinstance(result, PostedReport)
         )
         return results
@@ -198,6 +194,7 @@ class ReportDesk:
                 "source": name.source,
                 "source_id": name.id,
                 "occurred_at_us": report.occurred_at_us,
+                "counts_at_us": report.counts_at_us,
                 "corrects": report.corrects,
             }
             for name, report in posted
@@ -243,8 +240,7 @@ def _report_of(
     grant: CompiledGrant,
     settled: Settled,
     event: ReportedUse,
-    occurred_at_us: int,
-    corrects: int | None,
+    corrected: PostedReport | None,
 ) -> PostedReport:
     return PostedReport(
         grant_id=grant.grant_id,
@@ -252,8 +248,9 @@ def _report_of(
         number=settled.number,
         units=event.units,
         settled_at_us=settled.settled_at_us,
-        occurred_at_us=occurred_at_us,
-        corrects=corrects,
+        occurred_at_us=corrected.occurred_at_us if corrected else event.at_us,
+        counts_at_us=corrected.counts_at_us if corrected else settled.settled_at_us,
+        corrects=corrected.number if corrected else None,
         content_sha256=event.content_sha256,
     )
 

@@ -73,6 +73,7 @@ def posted_report(row: sa.Row[Any]) -> PostedReport:
         units=row.units,
         settled_at_us=row.settled_at_us,
         occurred_at_us=row.occurred_at_us,
+        counts_at_us=row.counts_at_us,
         corrects=row.corrects,
         content_sha256=row.request_sha256,
     )

@@ -95,7 +95,8 @@ class Void:
     """The taking back of a posted event whose data broke off on the way.
 
     An event with an Idempotency-Key is taken back by the last of its deliveries that breaks off:
-    `replayed` says that this one was not the first, but a repeat under the key.
+    `replayed` says that this one was not the first, but a repeat under the key. `counts_at_us` is
+    when the event counts, where that is not when it settled: its units go back to those windows.
     """
 
     grant_id: str
@@ -107,6 +108,7 @@ class Void:
     status: int
     key_sha256: str | None = None
     replayed: bool = False
+    counts_at_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +137,13 @@ class Batch:
 
     `again` says that an earlier try may have been committed unseen: a call whose event exists is
     answered with it instead of being counted twice. `afterwards` says that the use was delivered
-    before, and only told of now: it counts though its grant is over. `burns_at_us` is the moment
-    whose unit grants it burns, of those that were granted by then: that of the event it corrects;
-    None is when it settles.
+    before, and only told of now: it counts though its grant is over. `counts_at_us` is the moment
+    whose windows it counts in and whose unit grants it burns, of those that were granted by then:
+    the one at which the event counted that it corrects; None is when it settles. Only answers of
+    the latter say what is left of unit grants.
     """
 
     calls: tuple[Call, ...]
     again: bool = False
     afterwards: bool = False
-    burns_at_us: int | None = None
+    counts_at_us: int | None = None

@@ -69,7 +69,7 @@ class PostgresDriver:
         async def settle(connection: asyncpg.Connection) -> Any:
             nonlocal again
             this_time, again = again, True
-            modes = this_time, batch.afterwards, batch.burns_at_us
+            modes = this_time, batch.afterwards, batch.counts_at_us
             return await connection.fetchrow(_SETTLE, *modes, *columns.arguments())
 
         return columns.answers(await self._until_known(settle))
@@ -200,7 +200,7 @@ _ROLLED_BACK = (
 )
 
 _SETTLE = f"SELECT * FROM usage_settle({', '.join(f'${n}' for n in range(1, 27))})"  # noqa: S608 - numbers only
-_VOID = "SELECT * FROM usage_void($1, $2, $3, $4, $5, $6, $7)"
+_VOID = "SELECT * FROM usage_void($1, $2, $3, $4, $5, $6, $7, $8)"
 _KEY = """
 SELECT event_id, number, request_sha256, replays, replay_until_us, expires_at_us
 FROM usage_key WHERE grant_id = $1 AND key_sha256 = $2"""
@@ -281,6 +281,7 @@ def void_arguments(void: Void) -> tuple[object, ...]:
         void.status,
         void.key_sha256,
         void.replayed,
+        void.counts_at_us,
     )
 
 

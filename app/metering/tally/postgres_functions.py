@@ -15,7 +15,7 @@ SETTLE = f"""
 CREATE OR REPLACE FUNCTION usage_settle(
   p_again boolean,
   p_afterwards boolean,
-  p_burns_at bigint,
+  p_counts_at bigint,
   p_grant text[],
   p_frame_grant int[], p_frame_epoch bigint[], p_frame_meter text[],
   p_frame_first int[], p_frame_last int[],
@@ -68,6 +68,7 @@ DECLARE
   want bigint;
   taken bigint;
   at bigint;
+  counts_at bigint;
   verdict text;
 BEGIN
   o_outcome := array_fill(NULL::text, ARRAY[n]);
@@ -90,7 +91,7 @@ BEGIN
     s_ends[r.ord] := r.ends_at_us;
     s_number[r.ord] := r.last_number;
     s_settled[r.ord] := r.last_settled_at_us;
-    IF r.has_granted_units OR p_burns_at IS NOT NULL THEN
+    IF r.has_granted_units OR p_counts_at IS NOT NULL THEN
       s_units[r.ord] := true;
       has_units := true;
     END IF;
@@ -103,8 +104,8 @@ BEGIN
              g.amount_units - g.burned_units AS left_units
       FROM unnest(p_grant, s_units, s_settled) WITH ORDINALITY AS ids(id, units, settled, ord)
       JOIN unit_grant g ON g.grant_id = ids.id
-        AND g.ends_at_us > coalesce(p_burns_at, ids.settled)
-        AND (p_burns_at IS NULL OR g.granted_at_us <= p_burns_at)
+        AND g.ends_at_us > coalesce(p_counts_at, ids.settled)
+        AND (p_counts_at IS NULL OR g.granted_at_us <= p_counts_at)
       WHERE ids.units AND g.burned_units < g.amount_units
       ORDER BY ids.ord, g.priority, g.ends_at_us, g.granted_at_us, g.unit_grant_id
     LOOP
@@ -140,8 +141,11 @@ BEGIN
         -- A window that came with an amendment starts with what was used in it already.
         o_used[k] := (
           SELECT coalesce(sum(e.units - e.granted_units), 0) FROM usage_event e
+          LEFT JOIN usage_report q ON q.grant_id = e.grant_id AND q.number = e.number
           WHERE e.grant_id = p_grant[g] AND e.meter = p_counter_meter[k] AND e.kind = 'posted'
-            AND e.settled_at_us >= p_counter_starts[k] AND e.settled_at_us < k_ends[k]
+            AND e.settled_at_us >= p_counter_starts[k]
+            AND coalesce(q.counts_at_us, e.settled_at_us) >= p_counter_starts[k]
+            AND coalesce(q.counts_at_us, e.settled_at_us) < k_ends[k]
             AND NOT EXISTS (
               SELECT 1 FROM usage_event v WHERE v.grant_id = e.grant_id AND v.voids = e.number));
       END IF;
@@ -202,11 +206,12 @@ BEGIN
     END IF;
     verdict := 'posted';
     want := c.units;
+    counts_at := coalesce(p_counts_at, at);
     IF has_units AND u_first[g] IS NOT NULL THEN
       FOR u IN u_first[g] .. u_last[g] LOOP
         u_taken[u] := 0;
         IF u_meter[u] = p_frame_meter[f]
-          AND coalesce(p_burns_at, at) >= u_starts[u] AND coalesce(p_burns_at, at) < u_ends[u]
+          AND counts_at >= u_starts[u] AND counts_at < u_ends[u]
         THEN
           u_taken[u] := least(want, u_left[u]);
           want := want - u_taken[u];
@@ -215,7 +220,7 @@ BEGIN
     END IF;
     FOR l IN p_frame_first[f] .. p_frame_last[f] LOOP
       k := p_link_counter[l];
-      IF at < p_counter_starts[k] OR at >= p_link_ends[l] THEN
+      IF counts_at < p_counter_starts[k] OR counts_at >= p_link_ends[l] THEN
         verdict := 'stale_window';
         EXIT;
       ELSIF o_used[k] + want > p_link_limit[l] THEN
@@ -261,7 +266,7 @@ BEGIN
     END IF;
   END LOOP;
 
-  IF cardinality(u_id) > 0 THEN
+  IF cardinality(u_id) > 0 AND p_counts_at IS NULL THEN
     FOR i IN 1 .. n LOOP
       f := p_frame[i];
       o_left[i] := (
@@ -315,7 +320,7 @@ BEGIN
   WHERE unit_grant.grant_id = p_grant[b.grant_index] AND unit_grant.unit_grant_id = u_id[b.unit];
   UPDATE grant_state SET has_granted_units = false
   FROM unnest(p_grant, s_units, u_first) AS m(id, units, first)
-  WHERE grant_state.grant_id = m.id AND m.units AND m.first IS NULL AND p_burns_at IS NULL;
+  WHERE grant_state.grant_id = m.id AND m.units AND m.first IS NULL AND p_counts_at IS NULL;
 END
 $$
 """  # noqa: S608 - two numbers of ours

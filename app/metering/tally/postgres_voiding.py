@@ -7,7 +7,7 @@ from app.metering.tally.calls import BREAKS_REMEMBERED
 VOID = f"""
 CREATE OR REPLACE FUNCTION usage_void(
   p_grant text, p_event text, p_void_event text, p_at bigint, p_status int,
-  p_key text, p_replayed boolean,
+  p_key text, p_replayed boolean, p_counts_at bigint,
   OUT o_outcome text, OUT o_event text, OUT o_number bigint, OUT o_settled bigint
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -81,7 +81,8 @@ BEGIN
   END IF;
   UPDATE usage_window SET used_units = used_units - e.units + e.granted_units
   WHERE grant_id = p_grant AND meter = e.meter
-    AND starts_at_us <= e.settled_at_us AND ends_at_us > e.settled_at_us;
+    AND starts_at_us <= coalesce(p_counts_at, e.settled_at_us)
+    AND ends_at_us > coalesce(p_counts_at, e.settled_at_us);
   UPDATE grant_state SET last_number = o_number, last_settled_at_us = o_settled
   WHERE grant_id = p_grant;
   DELETE FROM usage_key WHERE grant_id = p_grant AND key_sha256 = p_key AND event_id = p_event;

@@ -62,7 +62,7 @@ def settle(batch: Batch, book: Book) -> list[Settled]:
     answers = [_settle_one(call, book, used[call.frame], batch) for call in batch.calls]
     for frame, units in used.items():
         units += [book.used.get(counter.key, 0) for counter in frame.counters]
-    if any(state.units for state in book.states.values()):
+    if batch.counts_at_us is None and any(state.units for state in book.states.values()):
         return [
             _with_granted(call, answer, book)
             for call, answer in zip(batch.calls, answers, strict=True)
@@ -94,14 +94,14 @@ def _settle_one(call: Call, book: Book, used_units: Sequence[int], batch: Batch)
         found = _by_key(call, book, at_us, used_units)
         if found is not None:
             return found
+    counts_at_us = at_us if batch.counts_at_us is None else batch.counts_at_us
     burns: Sequence[Burn] = ()
     granted = 0
     if state.units:
-        burns_at_us = at_us if batch.burns_at_us is None else batch.burns_at_us
-        burns = burns_of(state.units, frame.meter, burns_at_us, call.units)
+        burns = burns_of(state.units, frame.meter, counts_at_us, call.units)
         granted = sum(units for _, units in burns)
     counted = call.units - granted
-    refused = _refused_by_counter(call, book, at_us, counted)
+    refused = _refused_by_counter(call, book, counts_at_us, counted)
     if refused is not None:
         return Settled(refused, call.event_id, 0, at_us, used_units)
     number = _post(call, book, state, at_us, counted)
@@ -128,11 +128,11 @@ def _by_key(call: Call, book: Book, at_us: int, used_units: Sequence[int]) -> Se
     return Settled(outcome, known.event_id, known.number, at_us, used_units)
 
 
-def _refused_by_counter(call: Call, book: Book, at_us: int, units: int) -> Outcome | None:
+def _refused_by_counter(call: Call, book: Book, counts_at_us: int, units: int) -> Outcome | None:
     """Why the call cannot be counted, `units` of which no unit grant gives; None when it can."""
     room = True
     for counter in call.frame.counters:
-        if not counter.holds(at_us):
+        if not counter.holds(counts_at_us):
             return Outcome.STALE_WINDOW
         limit = counter.limit_units
         if limit is not None and book.used[counter.key] + units > limit:

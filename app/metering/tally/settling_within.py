@@ -30,7 +30,7 @@ def settle_within(connection: sa.Connection, batch: Batch) -> list[Settled]:
             raise _away() from error
         return answers
     columns = BatchColumns(batch)
-    arguments = (batch.again, batch.afterwards, batch.burns_at_us, *columns.arguments())
+    arguments = (batch.again, batch.afterwards, batch.counts_at_us, *columns.arguments())
     row = connection.exec_driver_sql(_calling("usage_settle", arguments), arguments).one()
     return columns.answers(row)
 

@@ -28,11 +28,11 @@ def load_book(connection: sqlite3.Connection, batch: Batch) -> Book:
         row = connection.execute(_STATE, (grant_id,)).fetchone()
         if row is not None:
             found = GrantState(row[0], bool(row[1]), *row[2:6])
-            if batch.burns_at_us is not None:
+            if batch.counts_at_us is not None:
                 found.units = tuple(
                     unit_grant
-                    for unit_grant in _unit_grants(connection, grant_id, batch.burns_at_us)
-                    if unit_grant.granted_at_us <= batch.burns_at_us
+                    for unit_grant in _unit_grants(connection, grant_id, batch.counts_at_us)
+                    if unit_grant.granted_at_us <= batch.counts_at_us
                 )
             elif row[6]:
                 found.units = _unit_grants(connection, grant_id, found.last_settled_at_us)
@@ -194,8 +194,9 @@ def void_event(connection: sqlite3.Connection, void: Void) -> Settled:
         last_number + 1, void.void_event_id, number, at_us, void.status, void.grant_id, number
     )  # fmt: skip
     connection.execute(_VOID, parameters)
+    counts_at_us = settled_at_us if void.counts_at_us is None else void.counts_at_us
     connection.execute(
-        _GIVE_BACK, {"grant_id": void.grant_id, "number": number, "settled_at_us": settled_at_us}
+        _GIVE_BACK, {"grant_id": void.grant_id, "number": number, "counts_at_us": counts_at_us}
     )
     if connection.execute(_UNBURN_OF, (void.grant_id, number)).rowcount:
         connection.execute(_UNBURN, (void.grant_id, number))
@@ -229,8 +230,10 @@ SELECT used_units FROM usage_window
 WHERE grant_id = ? AND meter = ? AND kind = ? AND starts_at_us = ?"""
 _USED_BEFORE = """
 SELECT coalesce(sum(e.units - e.granted_units), 0) FROM usage_event e
-WHERE e.grant_id = ? AND e.meter = ? AND e.kind = 'posted'
-  AND e.settled_at_us >= ? AND e.settled_at_us < ?
+LEFT JOIN usage_report q ON q.grant_id = e.grant_id AND q.number = e.number
+WHERE e.grant_id = ?1 AND e.meter = ?2 AND e.kind = 'posted' AND e.settled_at_us >= ?3
+  AND coalesce(q.counts_at_us, e.settled_at_us) >= ?3
+  AND coalesce(q.counts_at_us, e.settled_at_us) < ?4
   AND NOT EXISTS (
     SELECT 1 FROM usage_event v WHERE v.grant_id = e.grant_id AND v.voids = e.number)"""
 _UNITS = """
@@ -283,7 +286,7 @@ _GIVE_BACK = """
 UPDATE usage_window SET used_units = used_units -
   (SELECT units - granted_units FROM usage_event e
    WHERE e.grant_id = :grant_id AND e.number = :number)
-WHERE grant_id = :grant_id AND starts_at_us <= :settled_at_us AND ends_at_us > :settled_at_us
+WHERE grant_id = :grant_id AND starts_at_us <= :counts_at_us AND ends_at_us > :counts_at_us
   AND meter = (SELECT meter FROM usage_event e WHERE e.grant_id = :grant_id AND e.number = :number)
 """
 _UNBURN_OF = """

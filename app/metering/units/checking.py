@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.metering.tables import unit_burn, unit_grant, usage_event, usage_report
-from app.metering.tally.burned import burning_moment
+from app.metering.tally.counted import COUNTS_AT_US, ITS_REPORT
 
 
 def unit_problems(connection: sa.Connection, grant: sa.Row[Any]) -> Iterator[str]:
@@ -77,56 +77,33 @@ def _event_problems(connection: sa.Connection, grant_id: str) -> Iterator[str]:
 
 def _stray_burns(connection: sa.Connection, grant: sa.Row[Any]) -> Iterator[str]:
     """Burns of nothing, by nobody, or outside the life of what they burned."""
-    for burn in connection.execute(_suspects(grant)).all():
-        if burn.may_be and _lived(connection, grant.grant_id, burn):
-            continue
-        yield (
-            f"M1: event {burn.number} of {grant.grant_id} could not burn units of "
-            f"{burn.unit_grant_id}"
-        )
-        return
-
-
-def _suspects(grant: sa.Row[Any]) -> sa.Select[Any]:
-    """Burns that cannot be, and those that their own moment does not clear: `may_be`."""
-    may_be = sa.and_(
-        usage_event.c.meter == unit_grant.c.meter,
-        usage_event.c.kind == "posted",
-        usage_report.c.corrects.is_not(None),
-    )
+    of_burn = [
+        sa.and_(table.c.grant_id == unit_burn.c.grant_id, table.c[name] == unit_burn.c[name])
+        for table, name in ((unit_grant, "unit_grant_id"), (usage_event, "number"))
+    ]
     fits = sa.and_(
         usage_event.c.meter == unit_grant.c.meter,
         usage_event.c.kind == "posted",
-        usage_event.c.settled_at_us >= unit_grant.c.starts_at_us,
-        usage_event.c.settled_at_us < unit_grant.c.ends_at_us,
+        unit_grant.c.starts_at_us <= COUNTS_AT_US,
+        unit_grant.c.ends_at_us > COUNTS_AT_US,
+        sa.or_(usage_report.c.corrects.is_(None), unit_grant.c.granted_at_us <= COUNTS_AT_US),
     )
     lost = sa.and_(usage_event.c.number.is_(None), unit_burn.c.number > grant.archived_to)
-    of_burn = [
-        sa.and_(table.c.grant_id == unit_burn.c.grant_id, table.c[name] == unit_burn.c[name])
-        for table, name in (
-            (unit_grant, "unit_grant_id"),
-            (usage_event, "number"),
-            (usage_report, "number"),
-        )
-    ]
-    return (
-        sa.select(unit_burn.c.number, unit_burn.c.unit_grant_id, may_be.label("may_be"))
-        .add_columns(unit_grant.c.starts_at_us, unit_grant.c.ends_at_us, unit_grant.c.granted_at_us)
+    stray = connection.execute(
+        sa.select(unit_burn.c.number, unit_burn.c.unit_grant_id)
         .outerjoin(unit_grant, of_burn[0])
         .outerjoin(usage_event, of_burn[1])
-        .outerjoin(usage_report, of_burn[2])
+        .outerjoin(usage_report, ITS_REPORT)
         .where(unit_burn.c.grant_id == grant.grant_id)
-        .where(sa.or_(unit_grant.c.grant_id.is_(None), lost, sa.not_(fits), may_be))
+        .where(sa.or_(unit_grant.c.grant_id.is_(None), lost, sa.not_(fits)))
         .order_by(unit_burn.c.number)
-    )
-
-
-def _lived(connection: sa.Connection, grant_id: str, burn: sa.Row[Any]) -> bool:
-    """Whether what a correction burned was there at the moment whose units it burns."""
-    at_us = burning_moment(connection, grant_id, burn.number)
-    return at_us is None or bool(
-        burn.granted_at_us <= at_us and burn.starts_at_us <= at_us < burn.ends_at_us
-    )
+        .limit(1)
+    ).one_or_none()
+    if stray is not None:
+        yield (
+            f"M1: event {stray.number} of {grant.grant_id} could not burn units of "
+            f"{stray.unit_grant_id}"
+        )
 
 
 def _hidden(connection: sa.Connection, grant: sa.Row[Any]) -> Iterator[str]:

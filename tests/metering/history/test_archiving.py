@@ -45,8 +45,9 @@ NOVEMBER_30 = datetime(2026, 11, 30).date()
 FOUR_HUNDRED_DAYS_LATER = datetime(2028, 1, 6, tzinfo=UTC)
 
 REPORT = (
-    "INSERT INTO usage_report (grant_id, number, provider_id, source, source_id, occurred_at_us)"
-    f" VALUES ('grt_two', 1, 'org_provider', 'urn:plant', 'r-1', {NOON_US})"
+    "INSERT INTO usage_report (grant_id, number, provider_id, source, source_id, occurred_at_us,"
+    " counts_at_us)"
+    f" VALUES ('grt_two', 1, 'org_provider', 'urn:plant', 'r-1', {NOON_US}, {NOON_US})"
 )
 
 

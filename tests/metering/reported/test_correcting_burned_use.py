@@ -83,18 +83,31 @@ def test_use_that_was_corrected_to_nothing_comes_back_to_the_trial(
 
 @pytest.mark.parametrize("days", [TOP_UP, BACKDATED])
 @pytest.mark.parametrize(
-    "statement",
+    ("statement", "told"),
     [
-        "UPDATE unit_burn SET unit_grant_id = 'ugr_top_up' WHERE number = 3",
-        "UPDATE usage_report SET corrects = NULL WHERE number = 3",
+        (
+            "UPDATE unit_burn SET unit_grant_id = 'ugr_top_up' WHERE number = 3",
+            "M1: event 3 of grt_one could not burn units of",
+        ),
+        (
+            "UPDATE usage_report SET counts_at_us = 1 + counts_at_us WHERE number = 3",
+            "M2: report two of /deliveries counts at another moment than event 3 of grt_one may",
+        ),
+        (
+            "UPDATE usage_report SET corrects = NULL WHERE number = 3",
+            "M2: report two of /deliveries counts at another moment than event 3 of grt_one may",
+        ),
     ],
 )
 def test_a_correction_that_burned_what_was_not_there_is_named(
-    installation: Installation, provider: Caller, statement: str, days: tuple[int, int]
+    installation: Installation,
+    provider: Caller,
+    statement: str,
+    told: str,
+    days: tuple[int, int],
 ) -> None:
     top_up(installation, days)
     send(provider, correction("two", 45, "one"))
     assert fsck(installation) == []
     assert execute(installation, statement) == 1
-    told = "M1: event 3 of grt_one could not burn units of"
     assert [line for line in fsck(installation) if line.startswith(told)], fsck(installation)

@@ -15,11 +15,18 @@ import sqlalchemy as sa
 from app.db.installation import Installation
 from app.metering.granting import apply_grant
 from app.metering.grants import compiled_from, frame_afterwards
-from app.metering.tables import grant_state, unit_grant, usage_event, usage_window
+from app.metering.tables import (
+    grant_state,
+    unit_grant,
+    usage_event,
+    usage_report,
+    usage_window,
+)
 from app.metering.tally.calls import Batch, Call, Outcome, Settled, Void
 from app.metering.tally.tally import Driver, open_driver
 from app.metering.units.unit_grants import GrantedUnits, apply_unit_grants
 from tests.metering.grant_documents import (
+    PROVIDER,
     grant_document,
     granted_units,
     local_text,
@@ -66,6 +73,24 @@ class Player:
         with self._installation.usage_transaction() as connection:
             apply_unit_grants(connection, grant, granted)
 
+    def note_report(
+        self, grant: str, number: int, counts_at: str, corrects: int | None = None
+    ) -> None:
+        """Say that an event was reported, or corrects the one of another number."""
+        with self._installation.usage_transaction() as connection:
+            connection.execute(
+                sa.insert(usage_report).values(
+                    grant_id=grant,
+                    number=number,
+                    provider_id=PROVIDER,
+                    source="/deliveries",
+                    source_id=f"{grant} {number}",
+                    occurred_at_us=local_us(counts_at),
+                    counts_at_us=local_us(counts_at),
+                    corrects=corrects,
+                )
+            )
+
     async def play(self, step: Mapping[str, Any]) -> None:
         if "apply" in step:
             self.give(step["apply"]["grant"], step["apply"])
@@ -73,6 +98,9 @@ class Player:
         if "grant_units" in step:
             spec = step["grant_units"]
             self.grant_units(spec["grant"], spec["units"])
+            return
+        if "report" in step:
+            self.note_report(**step["report"])
             return
         await self._driver.begin()
         if "void" in step:
@@ -86,18 +114,20 @@ class Player:
                 502,
                 digest(spec["key"]) if "key" in spec else None,
                 spec.get("replayed", False),
+                _moment(spec, "counts_at"),
             )
             check(spec, await self._driver.void(void))
             return
         modes = {name: step.get(name, False) for name in ("again", "afterwards")}
-        batch = Batch(tuple(self._call(spec) for spec in step["batch"]), **modes)
+        calls = tuple(self._call(spec, _moment(step, "counts_at")) for spec in step["batch"])
+        batch = Batch(calls, **modes, counts_at_us=_moment(step, "counts_at"))
         answers = await self._driver.settle(batch)
         assert len(answers) == len(batch.calls)
         for spec, answer in zip(step["batch"], answers, strict=True):
             check(spec, answer)
         self._check_used(batch, answers)
 
-    def _call(self, spec: Mapping[str, Any]) -> Call:
+    def _call(self, spec: Mapping[str, Any], counts_at_us: int | None) -> Call:
         at_us = local_us(spec["at"])
         grant = spec["grant"]
         document = self._documents[grant, spec.get("epoch", self._epochs[grant])]
@@ -105,7 +135,7 @@ class Player:
         key = spec.get("key")
         until = spec.get("replay_until")
         return Call(
-            frame=frame_afterwards(compiled_from(document), framed_at_us),
+            frame=frame_afterwards(compiled_from(document), framed_at_us, counts_at_us),
             event_id=spec["event"],
             at_us=at_us,
             units=spec.get("units", 1),
@@ -125,7 +155,7 @@ class Player:
         for call, answer in zip(batch.calls, answers, strict=True):
             counters = call.frame.counters
             assert list(answer.used_units) == [used.get(c.key, 0) for c in counters]
-            assert answer.granted_left == self._left(call)
+            assert answer.granted_left == (0 if batch.counts_at_us else self._left(call))
 
     def _left(self, call: Call) -> int:
         """What is left of the units that the call might burn; at its own moment, by its meter."""
@@ -139,6 +169,10 @@ class Player:
                 )
             ).scalar_one()
         return int(left or 0)
+
+
+def _moment(spec: Mapping[str, Any], name: str) -> int | None:
+    return local_us(spec[name]) if name in spec else None
 
 
 def _granted(name: str, amount: int, first: str, last: str, *more: Any) -> GrantedUnits:

@@ -41,6 +41,7 @@ def used(installation: Installation) -> Installation:
     )
     take_back(installation, first.event_id, local_us("2026-12-01 08:00:00"))
     report = {"source": '=cmd|" /C calc"!A0', "source_id": "-1", "occurred_at_us": 1_000_000}
+    report |= {"counts_at_us": local_us("2026-11-02 08:00:00")}
     with installation.usage_transaction() as connection:
         connection.execute(
             sa.insert(usage_report).values(

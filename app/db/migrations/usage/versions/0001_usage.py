@@ -335,6 +335,7 @@ def create_reports() -> None:
         sa.Column("source", sa.String(length=200), nullable=False),
         sa.Column("source_id", sa.String(length=200), nullable=False),
         number("occurred_at_us"),
+        number("counts_at_us"),
         sa.Column("corrects", sa.BigInteger, nullable=True),
         sa.CheckConstraint("number >= 1", name=op.f("ck_usage_report_number")),
         sa.CheckConstraint(
