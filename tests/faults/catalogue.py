@@ -12,6 +12,7 @@ DEEDS: dict[str, str] = {
     "a statement of granting, sealing or closing fails, each in turn": "F-A3",
     "PostgreSQL crashes under load (-m immediate) and starts again": "F-A3",
     "PostgreSQL is stopped (-m fast) under load and started again": "F-A3",
+    "the server of both stores is lost under load, and its standby takes over": "F-A3",
     "a lock is held in the usage store for longer than statements wait": "F-A3",
     "strangers hold every connection that PostgreSQL has": "F-A3",
     "one store refuses and ends every connection under load": "F-A3",
