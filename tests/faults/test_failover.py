@@ -1,7 +1,8 @@
 """The server of both stores is lost under load, and a standby takes its place (F-A3).
 
 The standby is synchronous, as an operator who cannot lose a call must have it: a commit is
-acknowledged when both have it on disk. The product is told of both servers in its two URLs.
+acknowledged when both have it on disk, and waits where one is away. Both servers stand in each of
+the product's two URLs.
 """
 
 from __future__ import annotations
@@ -55,13 +56,20 @@ def writing(shop: Shop) -> Iterator[list[str]]:
 
 
 def test_the_standby_takes_over_and_has_all_that_was_acknowledged(
-    postgres: Postgres, standby: Standby, open_shop: Callable[..., Shop], note: Note
+    postgres: Postgres, standby: Standby, open_shop: Callable[..., Shop], note: Note, long: bool
 ) -> None:
     shop = open_shop(
         {store: either_of(postgres.url(store), standby.url(store)) for store in STORES}
     )
     with loaded(shop), writing(shop) as opened:
         shop.wait_until_served(200)
+        standby.close()
+        time.sleep(0.5)  # for what was on its way
+        told = len(shop.journal.receipts), len(opened)
+        time.sleep(7 if long else 1)  # at length: past the moment at which a batch is tried again
+        assert (len(shop.journal.receipts), len(opened)) == told, "one server alone has it"
+        standby.start()
+        shop.wait_until_served(told[0] + 200)
         postgres.crash()
         before = len(opened)
         for answer in (shop.call(), shop.read(), shop.write()):
