@@ -61,6 +61,7 @@ class Gateway:
         self._clock = installation.clock
         self._bodies = BodyRoom(installation.settings.body_max_bytes)
         self._grants = GrantBook(workers)
+        self._turns_at = installation.settings.home / "tally.turns" if workers > 1 else None
         self._principals = PrincipalCache(verify_token, subjects_of)
         self.watcher = Watcher(installation, self._grants, self._principals)
         self._tally: Tally
@@ -69,7 +70,8 @@ class Gateway:
 
     async def start(self) -> None:
         """Load what was granted and begin to settle; comes up even while the stores are away."""
-        self._tally = open_tally(self._installation.settings.store_url("usage"))
+        usage_url = self._installation.settings.store_url("usage")
+        self._tally = open_tally(usage_url, self._turns_at)
         self._tally.start()
         self._voids = Voids(self._tally, self._clock)
         self._fetcher = Fetcher(self._installation)

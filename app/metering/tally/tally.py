@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import structlog
@@ -16,6 +17,7 @@ from sqlalchemy import make_url
 from app.kernel.refusals import Outage
 from app.metering.grants import Frame
 from app.metering.tally.calls import Batch, Call, KnownKey, Paid, Settled, Standing, Void
+from app.metering.tally.turns import Turns, open_turns
 
 MAX_BATCH = 512
 # A second batch in flight would only wait for the first one's rows; measured slower.
@@ -62,8 +64,12 @@ class Driver(Protocol):
 class Tally:
     """Gathers calls and has its drivers settle them; belongs to one event loop."""
 
-    def __init__(self, drivers: Sequence[Driver], max_batch: int = MAX_BATCH) -> None:
+    def __init__(
+        self, drivers: Sequence[Driver], turns: Turns | None = None, max_batch: int = MAX_BATCH
+    ) -> None:
+        """`turns` are taken before each batch, where other processes settle beside this one."""
         self._drivers = drivers
+        self._turns = turns
         self._max_batch = max_batch
         self._calls: list[tuple[Call, asyncio.Future[Settled]]] = []
         self._voids: list[tuple[Void, asyncio.Future[Settled]]] = []
@@ -84,6 +90,8 @@ class Tally:
         await asyncio.gather(*self._writers)
         for driver in self._drivers:
             await driver.close()
+        if self._turns is not None:
+            self._turns.close()
 
     def submit(self, call: Call) -> asyncio.Future[Settled]:
         """What becomes of `call`; raises `Outage` when that cannot be known, and then nothing may
@@ -128,18 +136,29 @@ class Tally:
                 self._work.clear()
                 await self._work.wait()
                 continue
-            await self._gather()
-            try:
-                await driver.begin()
-            except Outage as outage:
-                self._fail_all(outage)
+            if self._turns is None:
+                await self._settle_waiting(driver)
                 continue
-            if self._voids:  # rare, and not to be starved by calls
-                await self._settle_void(driver)
-            elif self._calls:
-                await self._settle_calls(driver)
-            else:  # another writer was faster
-                await driver.settle(Batch(()))
+            await self._turns.take()
+            try:
+                await self._settle_waiting(driver)
+            finally:
+                await self._turns.give()
+
+    async def _settle_waiting(self, driver: Driver) -> None:
+        """Settle what waits, in one transaction."""
+        await self._gather()
+        try:
+            await driver.begin()
+        except Outage as outage:
+            self._fail_all(outage)
+            return
+        if self._voids:  # rare, and not to be starved by calls
+            await self._settle_void(driver)
+        elif self._calls:
+            await self._settle_calls(driver)
+        else:  # another writer was faster
+            await driver.settle(Batch(()))
 
     async def _gather(self) -> None:
         """Let calls that are on their way in join, turn by turn while there come more."""
@@ -193,10 +212,13 @@ def _fail(futures: Sequence[asyncio.Future[Settled]], outage: Outage) -> None:
             future.set_exception(Outage(outage.detail, retry_after_s=outage.retry_after_s))
 
 
-def open_tally(usage_url: str) -> Tally:
-    """A tally on the usage store at `usage_url`, not started yet."""
+def open_tally(usage_url: str, turns_at: Path | None = None) -> Tally:
+    """A tally on the usage store at `usage_url`, not started yet; it shares its turns with those of
+    the other workers of the host at `turns_at`.
+    """
     postgres = make_url(usage_url).get_backend_name() != "sqlite"
-    return Tally([open_driver(usage_url) for _ in range(POSTGRES_WRITERS if postgres else 1)])
+    drivers = [open_driver(usage_url) for _ in range(POSTGRES_WRITERS if postgres else 1)]
+    return Tally(drivers, None if turns_at is None else open_turns(turns_at))
 
 
 def open_driver(usage_url: str) -> Driver:

@@ -25,12 +25,14 @@ ROOT = Path(__file__).parents[3]
 class Child:
     """A process with a tally, its answers read as they come."""
 
-    def __init__(self, installation: Installation, count: int, concurrency: int) -> None:
+    def __init__(
+        self, installation: Installation, turns: str, count: int, concurrency: int
+    ) -> None:
         url = installation.settings.usage_url
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "tests.metering.tally_child"),
-                *(url, "grt_one", str(count), str(concurrency)),
+                *(url, turns, "grt_one", str(count), str(concurrency)),
             ],
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -79,12 +81,17 @@ def stored(installation: Installation) -> tuple[list[int], set[str], list[int]]:
     return [event.number for event in events], {event.event_id for event in events}, list(used)
 
 
+@pytest.fixture(params=["in turn", "at will"])
+def turns(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "turns") if request.param == "in turn" else ""
+
+
 @pytest.mark.parametrize("limit", [1, 100])
 def test_a_thousand_calls_through_two_processes_are_admitted_exactly_to_the_limit(
-    installation: Installation, limit: int
+    installation: Installation, limit: int, turns: str
 ) -> None:
     give(installation, limit)
-    children = [Child(installation, count=500, concurrency=500) for _ in range(2)]
+    children = [Child(installation, turns, count=500, concurrency=500) for _ in range(2)]
     for child in children:
         child.go()
     assert [child.wait() for child in children] == [0, 0]
@@ -100,7 +107,7 @@ def test_a_thousand_calls_through_two_processes_are_admitted_exactly_to_the_limi
 
 
 def test_a_killed_process_has_kept_every_call_that_it_acknowledged(
-    installation: Installation,
+    installation: Installation, turns: str
 ) -> None:
     give(installation, None)
     seed = random.randrange(2**32)
@@ -108,7 +115,7 @@ def test_a_killed_process_has_kept_every_call_that_it_acknowledged(
     chance = random.Random(seed)
     acknowledged: set[str] = set()
     for _ in range(3):
-        children = [Child(installation, count=0, concurrency=32) for _ in range(2)]
+        children = [Child(installation, turns, count=0, concurrency=32) for _ in range(2)]
         for child in children:
             child.go()
         threading.Event().wait(chance.uniform(0.05, 0.4))
