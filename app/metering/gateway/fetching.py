@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from app.db.installation import Installation
 from app.kernel.refusals import RowNotFound
-from app.metering.errors import MethodNotOffered
 from app.metering.gateway.admission import OpenGrant
 from app.metering.gateway.fetched import FOREIGN_CONTENT, Fetched, units_of
 from app.metering.gateway.files import FileDesk
@@ -31,7 +30,7 @@ class Fetcher:
         """The data, if they are here from a call before; never waits. Refuses as `fetch` does where
         much is being read.
         """
-        if request.operation != "rows" or request.method != "GET" or opened.grant.file is None:
+        if request.operation != "rows" or opened.grant.file is None:
             return None
         answer = self._store.recall(opened.hosted, request.query, request.accept)
         if answer is None:
@@ -39,8 +38,8 @@ class Fetcher:
         return self._room.hold(opened.grant, _hosted(opened.grant, answer))
 
     def needs_body(self, opened: OpenGrant, request: DataRequest) -> bool:
-        """Whether the body of a POST is to be read before anything is fetched."""
-        return request.operation == "api" and self._proxy.needs_body(opened, request)
+        """Whether the body of an admitted POST is to be read before anything is fetched."""
+        return request.operation == "api" and opened.grant.upstream is not None
 
     async def fetch(self, opened: OpenGrant, request: DataRequest) -> Fetched:
         """The data, in memory or as a stream; raises what `hosted` and `upstream` raise, and
@@ -62,8 +61,6 @@ class Fetcher:
         await self._proxy.close()
 
     async def _rows(self, opened: OpenGrant, request: DataRequest) -> Fetched:
-        if request.method != "GET":
-            raise MethodNotOffered("Rows are read with GET.", headers={"allow": "GET"})
         if opened.grant.file is None:
             raise RowNotFound("This listing has no rows here.")
         return _hosted(

@@ -16,7 +16,6 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from app.kernel.refusals import RowNotFound
-from app.metering.errors import MethodNotOffered
 from app.metering.gateway.admission import OpenGrant
 from app.metering.gateway.fetched import FOREIGN_CONTENT, Fetched, Headers, units_of
 from app.metering.gateway.requests import DataRequest
@@ -37,11 +36,8 @@ class FileDesk:
     async def answer(self, opened: OpenGrant, request: DataRequest) -> Fetched:
         """The file that the request names, the part it wants; without a name, the list of files.
 
-        Refuses with `MethodNotOffered`, `RowNotFound`, `Malformed`, and as `FileStore.open` and
-        `asked_part` do.
+        Refuses with `RowNotFound`, `Malformed`, and as `FileStore.open` and `asked_part` do.
         """
-        if request.method not in {"GET", "HEAD"}:
-            raise MethodNotOffered("Files are read with GET.", headers={"allow": "GET, HEAD"})
         if opened.grant.file is None:
             raise RowNotFound("This listing has no files here.")
         if not request.rest:

@@ -29,6 +29,7 @@ from app.metering.gateway.answering import (
 from app.metering.gateway.bodies import BodyRoom
 from app.metering.gateway.fetched import Fetched
 from app.metering.gateway.fetching import CHANNELS, Fetcher
+from app.metering.gateway.methods import refuse_method
 from app.metering.gateway.principals import PrincipalCache, VerifyToken
 from app.metering.gateway.requests import DataRequest, read_request
 from app.metering.gateway.streams import Receive, Send
@@ -104,7 +105,7 @@ class Gateway:
         await self._catch_up()
         opened = await self._admit(request, self._clock.now_us())
         if not self._fetcher.needs_body(opened, request):
-            request.body = b""  # there is no use for any
+            request.body = b""  # there is nothing that would take one
             return await self._serve(request)
         async with self._bodies.read(receive, request.headers, opened.grant) as body:
             request.body = body
@@ -169,6 +170,8 @@ class Gateway:
         if opened is None:
             raise await self._no_grant(request)
         opened.refuse_terms(CHANNELS[request.operation], request.purpose, now_us)
+        if request.operation != "rows" or request.method != "GET":  # a GET of rows is fine
+            refuse_method(opened, request)
         opened.frame_for(now_us)
         if request.key is None:
             if not opened.has_room(1):

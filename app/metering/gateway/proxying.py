@@ -42,11 +42,6 @@ class ProxyDesk:
         self._denials = Denials(installation)
         self._room = SpoolRoom(settings.home / FOLDER)
 
-    def needs_body(self, opened: OpenGrant, request: DataRequest) -> bool:
-        """Whether a body is to be read: where the provider offers the method."""
-        offered = opened.grant.upstream is not None and opened.upstream.offers(request.method)
-        return offered and request.body is None
-
     async def answer(self, opened: OpenGrant, request: DataRequest) -> Fetched:
         """What the provider answers; raises what `upstream` raises."""
         if opened.grant.upstream is None:

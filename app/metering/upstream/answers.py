@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from app.kernel.addresses import UpstreamUrl, parse_upstream_url
 from app.metering.upstream.credentials import SealedCredential, sealed_credential_of
+from app.metering.upstream.errors import MethodNotAllowed
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -24,9 +25,15 @@ class Upstream:
     body_max_bytes: int
     methods: frozenset[str]
 
-    def offers(self, method: str) -> bool:
-        """Whether calls may use `method`; who offers GET offers HEAD."""
-        return method in self.methods or (method == "HEAD" and "GET" in self.methods)
+    def refuse_method(self, method: str) -> None:
+        """Raise `MethodNotAllowed` unless calls may use `method`; who offers GET offers HEAD."""
+        if method in self.methods or (method == "HEAD" and "GET" in self.methods):
+            return
+        offered = self.methods | {"HEAD"} if "GET" in self.methods else self.methods
+        raise MethodNotAllowed(
+            "This listing does not offer this method.",
+            headers={"Allow": ", ".join(sorted(offered))},
+        )
 
 
 @dataclass(frozen=True, slots=True)

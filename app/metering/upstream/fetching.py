@@ -18,7 +18,6 @@ from app.metering.upstream.answers import Upstream, UpstreamAnswer, UpstreamRequ
 from app.metering.upstream.breaker import Breaker
 from app.metering.upstream.credentials import Credential
 from app.metering.upstream.errors import (
-    MethodNotAllowed,
     UpstreamFailed,
     UpstreamTimeout,
     UpstreamTooLarge,
@@ -81,11 +80,7 @@ class UpstreamClient:
 
         Sets no deadline on the whole and asks no breaker; else as `fetch`.
         """
-        if not upstream.offers(request.method):
-            raise MethodNotAllowed(
-                "This listing does not offer this method.",
-                headers={"Allow": ", ".join(sorted(upstream.methods))},
-            )
+        upstream.refuse_method(request.method)
         async with self._pools.place(upstream.provider_id) as session:
             credential = await self._accesses.credential(upstream, session)
             response = await _send(session, upstream, request, credential)

@@ -162,7 +162,7 @@ def test_head_has_no_body_and_is_offered_with_get() -> None:
 def test_a_method_that_the_listing_does_not_offer_is_refused(method: str) -> None:
     with pytest.raises(MethodNotAllowed) as refused:
         call(answer(), UpstreamRequest(method, b"/rows"))
-    assert (refused.value.status, refused.value.headers) == (405, {"Allow": "GET"})
+    assert (refused.value.status, refused.value.headers) == (405, {"Allow": "GET, HEAD"})
 
 
 async def echo_of(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
