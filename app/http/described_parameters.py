@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.http.examples import WORDS
+from app.http.entity_tags import etag
+from app.http.examples import WORDS, example_id
 from app.http.idempotency import MAX_KEY_LENGTH
-from app.http.paging import MAX_LIMIT
+from app.http.paging import MAX_LIMIT, encode_cursor
 
 MEANINGS: Mapping[str, str] = {
     "path any_id": "Any id of a sale: of its contract, a call, an invoice, a payment and so on.",
@@ -49,6 +50,33 @@ MEANINGS: Mapping[str, str] = {
 }
 """What a parameter means wherever it stands; `path contract_id` needs no line."""
 
+EXAMPLES: Mapping[str, Any] = {
+    # One log of 12 leaves, of which number 7 is looked at; so is it where answers are shown.
+    "path number": 7,
+    "path path": "0/000",
+    "query account": f"receivable:{WORDS['buyer_id']}",
+    "query cause": WORDS["invoice_id"],
+    "query cursor": encode_cursor(example_id("ctr", 20)),
+    "query first_on": "2026-11-01",
+    "query from": 8,
+    "query index": 7,
+    "query last_on": "2026-11-30",
+    "query limit": 20,
+    "query number": 2,
+    "query price_max": "0.50",
+    "query provider": WORDS["provider_id"],
+    "query q": "生产总值",
+    "query region": WORDS["region_code"][:4],
+    "query sector": WORDS["sector_code"],
+    "query size": 12,
+    "query starting": "receivable:",
+    "query to": 12,
+    "query unread": True,
+    "query zeros": True,
+    "header If-Match": etag(3),
+}
+"""What a parameter looks like, where neither its name (`WORDS`) nor its enumeration says so."""
+
 IDEMPOTENCY_KEY: Mapping[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -60,8 +88,12 @@ IDEMPOTENCY_KEY: Mapping[str, Any] = {
 }
 
 
-def described_parameters(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Litestar's parameters, each with what it means and what it looks like."""
+def described_parameters(
+    found: list[dict[str, Any]], schemas: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Litestar's parameters, each with what it means and what it looks like; `schemas` are those
+    that they refer to.
+    """
     for parameter in found:
         name = parameter["name"]
         schema = _without_null(parameter["schema"])
@@ -74,9 +106,18 @@ def described_parameters(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]
             "description": _meaning(parameter),
             "schema": schema,
         }
-        if name in WORDS:
-            described["example"] = WORDS[name]
-        yield described
+        example = _example(described, schemas)
+        yield described if example is None else {**described, "example": example}
+
+
+def _example(parameter: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    """What it looks like; of an enumeration the first value, as in bodies."""
+    place, name, schema = parameter["in"], parameter["name"], parameter["schema"]
+    known = EXAMPLES.get(f"{place} {name}", WORDS.get(name))
+    if known is None and "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+        known = next(iter(schema.get("enum", ())), None)
+    return known
 
 
 def _meaning(parameter: Mapping[str, Any]) -> str:

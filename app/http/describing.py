@@ -94,7 +94,7 @@ def describe_api(
     schema: dict[str, Any], routes: Iterable[BaseRoute], parts: ApiParts
 ) -> dict[str, Any]:
     """The document; `schema` is Litestar's own."""
-    operations = list(_operations(schema["paths"], routes))
+    operations = list(_operations(schema, routes))
     shapes = Shapes([ProblemDocument, *(one.kind for each in operations for one in each.samples())])
     edited = {one.answer for one in operations if one.takes_edit}
     paths: dict[str, Any] = {}
@@ -126,12 +126,13 @@ def _components(found: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def _operations(paths: Mapping[str, Any], routes: Iterable[BaseRoute]) -> Iterator[Operation]:
+def _operations(schema: Mapping[str, Any], routes: Iterable[BaseRoute]) -> Iterator[Operation]:
+    named = schema["components"].get("schemas", {})
     for route in routes:
         handlers = route.route_handlers if isinstance(route, HTTPRoute) else ()
         for handler in sorted(handlers, key=lambda one: sorted(one.http_methods)):
             for method in sorted(handler.http_methods):
-                found = paths.get(route.path_format, {}).get(method.lower())
+                found = schema["paths"].get(route.path_format, {}).get(method.lower())
                 if found is not None and handler.resolve_include_in_schema():
                     yield Operation(
                         route.path_format,
@@ -139,7 +140,7 @@ def _operations(paths: Mapping[str, Any], routes: Iterable[BaseRoute]) -> Iterat
                         handler,
                         found.get("description", ""),
                         found.get("tags", []),
-                        list(described_parameters(found.get("parameters", []))),
+                        list(described_parameters(found.get("parameters", []), named)),
                     )
 
 

@@ -70,17 +70,17 @@ Needs a token with the scope `{DATA_SCOPE}`, of the organisation that has the co
 
 
 def parameter(
-    place: str, name: str, meaning: str, schema: Mapping[str, Any], example: Any = None
+    place: str, name: str, meaning: str, schema: Mapping[str, Any], example: Any
 ) -> dict[str, Any]:
     """A parameter of text, unless `schema` says otherwise; one in the path is required."""
-    found = {
+    return {
         "name": name,
         "in": place,
         "required": place == "path",
         "description": meaning,
         "schema": {"type": "string", **schema},
+        "example": example,
     }
-    return found if example is None else {**found, "example": example}
 
 
 SLUG = parameter("path", "slug", "The listing's short name.", {}, WORDS["slug"])
@@ -97,6 +97,7 @@ HEADERS = (
         "Purpose",
         "What the data are wanted for, if you want to be refused when it is not the contract's.",
         {"enum": [purpose.value for purpose in Purpose]},
+        WORDS["purpose"],
     ),
     {
         **IDEMPOTENCY_KEY,

@@ -8,10 +8,12 @@ from typing import Any
 from app.http.described_problems import problem_responses
 from app.http.describing import described_headers
 from app.http.documented import Problem
+from app.http.examples import WORDS
 from app.listings.conditions.errors import QueryRefused
 from app.metering.gateway.described import ANY_CALL, COUNTED, operation, parameter
 from app.metering.gateway.describing_files import FILES_PATHS
 from app.metering.gateway.describing_proxy import PROXY_PATHS
+from app.metering.hosted.cursors import Place, write_cursor
 from app.metering.hosted.errors import (
     AnswerTooLarge,
     FileAway,
@@ -55,8 +57,15 @@ QUERY = (
         "limit",
         "How many rows at most.",
         {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+        20,
     ),
-    parameter("query", "cursor", "Where to go on: `next_cursor` of the page before.", {}),
+    parameter(
+        "query",
+        "cursor",
+        "Where to go on: `next_cursor` of the page before.",
+        {},
+        write_cursor(Place(19, ("14.7",)), WORDS["sha256"][:16]),
+    ),
 )
 
 PAGE_SCHEMA = {

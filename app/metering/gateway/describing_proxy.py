@@ -7,6 +7,7 @@ from typing import Any
 
 from app.http.described_problems import problem_responses
 from app.http.documented import Problem
+from app.http.examples import DAY
 from app.http.problems import TooLarge
 from app.metering.errors import BodyTooSlow
 from app.metering.gateway.bodies import BUYER_SHARE_BYTES, LEAST_BYTES, SENDER_MIN_BYTES_S
@@ -69,7 +70,7 @@ _REST = parameter(
     "path", "path", "The path of the provider's API; may hold slashes.", {}, "stations/52889"
 )
 _ANY_QUERY = {
-    **parameter("query", "query", "Whatever the provider's API takes.", {}),
+    **parameter("query", "query", "Whatever the provider's API takes.", {}, {"on": DAY}),
     "style": "form",
     "explode": True,
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
