@@ -12,6 +12,7 @@ from app.accounts import models as accounts_models
 from app.accounts import routes as accounts_routes
 from app.accounts import tasks as accounts_tasks
 from app.accounts.oauth import models as oauth_models
+from app.accounts.people import models as people_models
 from app.accounts.scopes import SCOPE_MEANINGS
 from app.audit import models as audit_models
 from app.audit import routes as audit_routes
@@ -59,6 +60,7 @@ MODELS: tuple[ModuleType, ...] = (
     notices_models,
     accounts_models,
     oauth_models,
+    people_models,
     listings_models,
     contracts_models,
     billing_tables,

@@ -76,6 +76,16 @@ def remove_person(session: Session, organisation_id: str, person_id: str) -> Per
     return person
 
 
+def managed_person(session: Session, organisation_id: str, person_id: str) -> Person:
+    """The member, locked, for an actor that could have given them their role; else a refusal."""
+    access_managed_organisation(session, organisation_id)
+    person = _person(session, organisation_id, person_id)
+    _check_role(session, organisation_id, person.role)
+    if person.removed_at is not None:
+        raise RowNotFound("There is no such thing, or it is not yours.")
+    return person
+
+
 def people_of(session: Session, organisation_id: str) -> SelectOfScalar[Person]:
     """The organisation's people, for those who may see it."""
     access_organisation(session, organisation_id)

@@ -30,7 +30,7 @@ def post_member(
     session: NamedDependency[Session],
 ) -> MemberView:
     """Let a person join with one role, of no more than its giver's rights."""
-    check_password(data.password, data.email)
+    check_password(data.password, data.email, data.name)
     # Hashed here, before the transaction's first statement: it takes tens of milliseconds.
     wish = PersonWish(
         email=data.email,

@@ -9,22 +9,26 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from app.accounts.errors import PasswordTooWeak
+from app.accounts.people.guessable import is_guessable
 
-MIN_CHARS = 12
+MIN_CHARS = 15
+"""NIST SP 800-63B-4 §3.1.1.2: what a password takes that may be the only factor."""
 MAX_CHARS = 128
 
 # OWASP Password Storage Cheat Sheet: m = 19 MiB, t = 2, p = 1.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
 
 
-def check_password(password: str, email: str) -> None:
-    """Refuse with `PasswordTooWeak` one that is too short, or that anybody would try first."""
+def check_password(password: str, email: str, name: str) -> None:
+    """Refuse with `PasswordTooWeak` one that is too short, or that anybody would try first.
+
+    Length counts, and what it is made of does not: there are no rules of composition.
+    """
     if not MIN_CHARS <= len(password) <= MAX_CHARS:
         raise PasswordTooWeak(
             f"A password has {MIN_CHARS} to {MAX_CHARS} characters.", min=MIN_CHARS, max=MAX_CHARS
         )
-    name = email.partition("@")[0].lower()
-    if len(set(password)) < 5 or (len(name) >= 4 and name in password.lower()):
+    if is_guessable(password, (email.partition("@")[0], name)):
         raise PasswordTooWeak("This password is too easily guessed.")
 
 

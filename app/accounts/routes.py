@@ -14,6 +14,7 @@ from app.accounts.key_routes import KEY_ROUTES
 from app.accounts.member_routes import MEMBER_ROUTES
 from app.accounts.models import Client, Organisation, Person
 from app.accounts.oauth.routes import OAUTH_ROUTES
+from app.accounts.people.routes import PEOPLE_ROUTES
 from app.accounts.queries import (
     access_organisation,
     load_organisation,
@@ -238,4 +239,11 @@ ORGANISATION_ROUTES = (
     get_verification,
     post_decision,
 )
-ROUTERS = (*ORGANISATION_ROUTES, *CLIENT_ROUTES, *MEMBER_ROUTES, *KEY_ROUTES, *OAUTH_ROUTES)
+ROUTERS = (
+    *ORGANISATION_ROUTES,
+    *CLIENT_ROUTES,
+    *MEMBER_ROUTES,
+    *KEY_ROUTES,
+    *OAUTH_ROUTES,
+    *PEOPLE_ROUTES,
+)

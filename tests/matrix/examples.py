@@ -55,6 +55,10 @@ BODIES: Mapping[str, Any] = {
         "kind": "enterprise",
         "contact": {"name": "张三", "email": "zhang@example.cn"},
     },
+    "POST /api/v1/me/password": {
+        "present": "correct horse battery",
+        "wanted": "staple of a longer sort",
+    },
     "POST /api/v1/organisations/{organisation_id}/clients": {
         "name": "program",
         "scopes": ["contracts:read"],

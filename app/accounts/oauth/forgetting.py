@@ -12,6 +12,7 @@ from app.accounts.oauth.models import (
     SignInSession,
     SignInTries,
 )
+from app.accounts.people.models import PasswordReset
 from app.db.installation import Installation
 from app.db.session import now
 from app.kernel.actor import job_actor
@@ -24,7 +25,7 @@ def forget_lapsed(installation: Installation) -> None:
     """Drop what lapsed a day ago; recurring work."""
     with installation.transaction(job_actor("accounts.sweep")) as session:
         moment = now(session)
-        for model in (AuthorizationCode, SignInSession, RevokedToken):
+        for model in (AuthorizationCode, SignInSession, RevokedToken, PasswordReset):
             session.execute(delete(model).where(col(model.lapses_at) < moment - KEPT_FOR))
         forgiven = and_(col(SignInTries.clear_at) < moment, col(SignInTries.blocked_until) < moment)
         session.execute(delete(SignInTries).where(forgiven))

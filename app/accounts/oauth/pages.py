@@ -17,7 +17,13 @@ from app.accounts.oauth.wording import WORDS, Language
 TEMPLATES = Path(__file__).parent / "templates"
 _STYLE = (TEMPLATES / "page.css").read_text("utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_TITLES = {"sign_in": "sign_in_title", "consent": "consent_title", "failed": "failed_title"}
+_TITLES = {
+    "sign_in": "sign_in_title",
+    "consent": "consent_title",
+    "failed": "failed_title",
+    "reset": "reset_title",
+    "reset_done": "reset_done_title",
+}
 
 _environment = Environment(
     loader=FileSystemLoader(TEMPLATES),

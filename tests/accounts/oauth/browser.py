@@ -74,6 +74,11 @@ class Browser:
         assert answer.status_code == 303, answer.text
         return self.get(answer.headers["location"])
 
+    def try_password(self, email: str, client_id: str, password: str) -> Response:
+        """What the sign-in page answers to this password."""
+        page = self.get("/oauth/authorize?" + urlencode(asked_for(client_id)))
+        return self.submit(page, email=email, password=password)
+
     def code(self, email: str, client_id: str, **changes: str | None) -> str:
         """The code that the client gets in the end."""
         page = self.sign_in(email, client_id, **changes)
