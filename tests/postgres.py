@@ -24,6 +24,7 @@ from app.db.engine import make_engine
 KIND = os.environ.get("ZHIGU_TEST_PG", "wheel")
 INSTALLED = Path("/usr/lib/postgresql")
 STANDBY_WITHIN_S = 20
+ENDS_WITHIN_S = 20
 _FOLLOWS = "SELECT 1 FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')"
 
 
@@ -94,6 +95,25 @@ class Postgres:
         """Start again where it was."""
         self._server.start()
 
+    def limit_files(self, size_bytes: int | None) -> None:
+        """Let no file of the server be written beyond so many bytes: a full disk, seen from inside.
+
+        It is told EFBIG where a full disk says ENOSPC. None: there is room again.
+        """
+        postmaster = self._server.get_pid()
+        assert postmaster is not None
+        # The postmaster first: whoever it begins after that has its limit.
+        assert _limit(postmaster, size_bytes) == 0
+        for pid in _children_of(postmaster):
+            assert _limit(pid, size_bytes) == 0 or not Path(f"/proc/{pid}").exists()
+
+    def wait_for_end(self) -> None:
+        """Wait until the server has ended by itself."""
+        pid, until = self._server.get_pid(), time.monotonic() + ENDS_WITHIN_S
+        while Path(f"/proc/{pid}").exists():
+            assert time.monotonic() < until, "the server does not end"
+            time.sleep(0.02)
+
     def standby(self) -> Standby:
         """A second server, which has on disk whatever this one acknowledges from now on."""
         found = Standby(self._folder / "standby" / "data", self._url)
@@ -115,12 +135,10 @@ class Postgres:
 class Cluster:
     """A server on data of its own, run by these programs; its socket lies beside the data."""
 
-    def __init__(self, data: Path, programs: Path, owner: str) -> None:
+    def __init__(self, data: Path, programs: Path) -> None:
         self._data = data
         self._programs = programs
-        self._owner: str | None = None
-        if os.geteuid() == 0:  # PostgreSQL does not run as root
-            self._owner = owner
+        if (owner := server_user()) is not None:
             shutil.chown(data.parent, owner)
             for folder in data.parents[:2]:
                 folder.chmod(folder.stat().st_mode | 0o011)
@@ -159,7 +177,7 @@ class Cluster:
             stdout=subprocess.DEVNULL,  # the server inherits it: a pipe would never end
             stderr=subprocess.DEVNULL,
             cwd="/",
-            user=self._owner,
+            user=server_user(),
             check=False,
         )
         if check and done.returncode:
@@ -172,7 +190,7 @@ class InstalledServer(Cluster):
     """The newest PostgreSQL of this machine; started at once."""
 
     def __init__(self, data: Path) -> None:
-        super().__init__(data, newest_installed(), "postgres")
+        super().__init__(data, newest_installed())
         self._run("initdb", "--auth=trust", "--encoding=utf8", "-U", "postgres", "-D", str(data))
         self.start()
 
@@ -182,9 +200,10 @@ class Standby(Cluster):
 
     def __init__(self, data: Path, primary: URL) -> None:
         data.parent.mkdir()
-        installed = KIND == "system"
-        programs = newest_installed() if installed else POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
-        super().__init__(data, programs, "postgres" if installed else "pgserver")
+        programs = (
+            newest_installed() if KIND == "system" else POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+        )
+        super().__init__(data, programs)
         address = f"host={primary.query['host']} user={primary.username}"
         backup = ("-d", address, "-D", str(data), "-R", "-X", "stream", "-c", "fast")
         self._run("pg_basebackup", *backup)
@@ -209,11 +228,38 @@ def _crash(server: Server) -> None:
         time.sleep(0.02)
 
 
+def _limit(pid: int, size_bytes: int | None) -> int:
+    """Limit the files of a process of the server's; the exit code of `prlimit`.
+
+    Run as the server's user: root in a container may not do it to the processes of others.
+    """
+    size = "unlimited" if size_bytes is None else str(size_bytes)
+    command = ["prlimit", "--pid", str(pid), f"--fsize={size}:"]
+    return subprocess.run(command, cwd="/", user=server_user(), check=False).returncode
+
+
+def _children_of(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found.append(int(entry.name))
+    return found
+
+
 def either_of(first: str, second: str) -> str:
     """The URL of a database on whichever of two servers can be written to."""
     hosts = ",".join(str(make_url(url).query["host"]) for url in (first, second))
     url = make_url(first).update_query_dict({"host": hosts, "target_session_attrs": "read-write"})
     return url.render_as_string(hide_password=False)
+
+
+def server_user() -> str | None:
+    """Whom servers run as; None for oneself. PostgreSQL does not run as root."""
+    if os.geteuid() != 0:
+        return None
+    return "postgres" if KIND == "system" else "pgserver"
 
 
 def newest_installed() -> Path:
