@@ -11,6 +11,8 @@ from litestar.types import ControllerRouterHandler
 from app.accounts import models as accounts_models
 from app.accounts import routes as accounts_routes
 from app.accounts import tasks as accounts_tasks
+from app.accounts.alliance import models as alliance_models
+from app.accounts.alliance.triggers import SEAT_TRIGGERS
 from app.accounts.oauth import models as oauth_models
 from app.accounts.people import models as people_models
 from app.accounts.scopes import SCOPE_MEANINGS
@@ -48,7 +50,10 @@ from app.reports import routes as reports_routes
 METADATA: Mapping[str, sa.MetaData] = {"market": market_metadata, "usage": usage_metadata}
 
 EXTRA_DDL: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "market": BILLING_TRIGGERS,
+    "market": {
+        dialect: (*BILLING_TRIGGERS[dialect], *SEAT_TRIGGERS[dialect])
+        for dialect in ("sqlite", "postgresql")
+    },
     "usage": {"postgresql": (*POSTGRES_PARTITIONS, *POSTGRES_FUNCTIONS)},
 }
 """Statements beside the tables, by store and dialect: functions and triggers."""
@@ -61,6 +66,7 @@ MODELS: tuple[ModuleType, ...] = (
     accounts_models,
     oauth_models,
     people_models,
+    alliance_models,
     listings_models,
     contracts_models,
     billing_tables,
@@ -83,6 +89,7 @@ ROUTERS: tuple[ControllerRouterHandler, ...] = (
 API_PARTS = ApiParts(
     tags={
         "Accounts": "Organisations and their verification, their people, clients and signing keys.",
+        "Alliance": "Who belongs to the alliance in which role, and the charter that binds them.",
         "OAuth": "Access tokens for programs and for the people behind them.",
         "Listings": "What is for sale: description, data, licence terms, plans and their prices.",
         "Contracts": "How a buyer and a provider come to agree, and proof that they did.",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, text
 from sqlmodel import Session
 
-from app.billing.triggers import BILLING_TRIGGERS
+from app import wiring
 from app.db.installation import Installation
 from app.kernel.actor import OPERATOR
 
@@ -31,7 +31,7 @@ def broken(installation: Installation, statements: Sequence[str]) -> Iterator[Se
 def unguard(connection: Connection) -> None:
     """Take away the triggers that keep rows from being changed, as their owner could."""
     dialect = connection.dialect.name
-    for trigger in BILLING_TRIGGERS[dialect]:
+    for trigger in wiring.EXTRA_DDL["market"][dialect]:
         words = trigger.split()
         if words[1] == "TRIGGER":
             on = f" ON {words[words.index('ON') + 1]}" if dialect == "postgresql" else ""

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from app.accounts.alliance import checking as alliance_checking
 from app.accounts.models import Client, Organisation, Person, SigningKey, Verification
 from app.accounts.people import checking as people_checking
 from app.accounts.states import Decision, VerificationState
@@ -39,6 +40,7 @@ def problems(session: Session) -> Iterator[str]:
     yield from _client_problems(session)
     yield from _key_problems(session)
     yield from people_checking.problems(session)
+    yield from alliance_checking.problems(session)
     yield from lost_rows(session, "organisation:registered", Organisation.id)
     yield from lost_rows(session, "person:joined", Person.id)
     yield from lost_rows(session, "client:created", Client.id)

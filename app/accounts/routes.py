@@ -9,6 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from sqlmodel import Session, col
 
+from app.accounts.alliance.queries import seat_roles_today
+from app.accounts.alliance.routes import ALLIANCE_ROUTES
 from app.accounts.client_routes import CLIENT_ROUTES
 from app.accounts.key_routes import KEY_ROUTES
 from app.accounts.member_routes import MEMBER_ROUTES
@@ -59,7 +61,7 @@ ADMINISTER = [needs(ADMIN)]
 
 @get("/api/v1/me", sync_to_thread=True, guards=[needs()], tags=TAGS)
 def get_me(actor: NamedDependency[Actor], session: NamedDependency[Session]) -> Principal:
-    """Who asks: organisation, roles, scopes and client of the token."""
+    """Who asks: organisation and its roles in the alliance today; roles, scopes and client."""
     assert actor.organisation_id is not None, "a token names an organisation"
     organisation = load_organisation(session, actor.organisation_id)
     holder = session.get(Person if actor.kind is ActorKind.PERSON else Client, actor.id)
@@ -72,6 +74,7 @@ def get_me(actor: NamedDependency[Actor], session: NamedDependency[Session]) -> 
         verification_state=verification_at(organisation, now(session)),
         client_id=actor.client_id,
         roles=sorted(actor.roles),
+        alliance_roles=seat_roles_today(session, organisation.id),
         scopes=in_order(actor.scopes),
     )
 
@@ -246,4 +249,5 @@ ROUTERS = (
     *KEY_ROUTES,
     *OAUTH_ROUTES,
     *PEOPLE_ROUTES,
+    *ALLIANCE_ROUTES,
 )

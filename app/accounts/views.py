@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
+from app.accounts.alliance.membership import SeatRole
 from app.accounts.models import Client, Organisation, Person, SigningKey, Verification
 from app.accounts.queries import verification_at
 from app.accounts.roles import Role
@@ -118,9 +119,10 @@ class KeyView(View):
     organisation_name="智谷示例有限公司",
     verification_state="VERIFIED",
     roles=[],
+    alliance_roles=["MEMBER"],
 )
 class Principal(View):
-    """Who asks, by the token."""
+    """Who asks, by the token; `alliance_roles` are those that the organisation holds today."""
 
     kind: str
     id: str
@@ -130,6 +132,7 @@ class Principal(View):
     verification_state: VerificationState
     client_id: str | None
     roles: list[str]
+    alliance_roles: list[SeatRole]
     scopes: list[str]
 
 

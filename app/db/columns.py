@@ -116,6 +116,11 @@ def moment_field(*, nullable: bool = False, index: bool = False) -> Any:
     return _field(sa.Column(UtcMoment, nullable=nullable, index=index), nullable)
 
 
+def day_field(*, unique: bool = False, index: bool = False) -> Any:
+    """A calendar day; of which zone, its row says."""
+    return Field(sa_column=sa.Column(sa.Date, nullable=False, unique=unique, index=index))
+
+
 def json_field(*, nullable: bool = False) -> Any:
     """A JSON value."""
     return _field(sa.Column(JsonText, nullable=nullable), nullable)

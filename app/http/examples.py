@@ -35,6 +35,7 @@ WORDS: Mapping[str, Any] = {
     "client_id": example_id("cli"),
     "person_id": example_id("usr"),
     "key_id": example_id("key"),
+    "seat_id": example_id("seat"),
     "listing_id": example_id("lst"),
     "version_id": example_id("ver"),
     "plan_id": example_id("pln"),

@@ -20,6 +20,8 @@ PREFIXES = frozenset(
         "usr",
         "cli",
         "key",
+        "seat",
+        "cht",
         "lst",
         "ver",
         "pln",

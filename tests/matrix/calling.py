@@ -18,6 +18,7 @@ KINDS = {
     "client_id": "cli",
     "person_id": "usr",
     "key_id": "key",
+    "seat_id": "seat",
     "negotiation_id": "neg",
     "notice_id": "ntc",
     "contract_id": "ctr",

@@ -19,6 +19,22 @@ SIGNATURE = {"signature": "eyJhbGciOiJFZDI1NTE5In0..c2lnbmF0dXJl"}
 BODIES: Mapping[str, Any] = {
     "PATCH /api/v1/listings/{listing_id}": {"metadata": {"abstract": "改"}},
     "PATCH /api/v1/organisations/{organisation_id}": {"name_en": "Renamed"},
+    "POST /api/v1/alliance/charter": {
+        "text": "第一条 本联盟名称为数据有偿使用联盟。",
+        "effective_on": "2026-12-01",
+        "voting": {
+            "voting_roles": ["MEMBER"],
+            "quorum": {"numerator": 1, "denominator": 2},
+            "majority": {"numerator": 1, "denominator": 2},
+        },
+    },
+    "POST /api/v1/alliance/members": {
+        "organisation_id": new_id("org"),
+        "role": "MEMBER",
+        "from": "2026-11-02",
+        "until": "2028-11-02",
+    },
+    "POST /api/v1/alliance/members/{seat_id}/end": REASON,
     "POST /api/v1/contracts/{contract_id}/end": REASON,
     "POST /api/v1/contracts/{contract_id}/suspend": REASON,
     "POST /api/v1/contracts/{contract_id}/unit-grants": {"kind": "goodwill", "units": 5},

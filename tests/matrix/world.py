@@ -37,13 +37,14 @@ class World:
     other: Sale = field(init=False)
 
     def __post_init__(self) -> None:
-        operator_id = self._found()
+        self.operator_id = operator_id = self._found()
         for role in ALLIANCE:
             self.callers[role] = self.api.as_client(operator_id, *SCOPES, roles=[role])
         operators = Operators(
             self.installation, self.api, self.callers["admin"], self.callers["reviewer"]
         )
         self.sale, self.other = (make_sale(operators, number) for number in (1, 2))
+        self._seat(self.sale)
         seal_due(self.installation)
         sequence(self.installation)
         for sale in (self.sale, self.other):
@@ -70,6 +71,13 @@ class World:
             ensure_token_key(session)
             client_id, _ = ensure_operator(session)
             return session.get_one(Client, client_id).organisation_id
+
+    def _seat(self, sale: Sale) -> None:
+        """Whose seat it is, is for everybody in the alliance: so it is no party's of a sale."""
+        seat = {"organisation_id": self.operator_id, "role": "FOUNDER"}
+        term = {"from": "2020-01-01", "until": "2030-01-01"}
+        answer = self.callers["admin"].post("/api/v1/alliance/members", json={**seat, **term})
+        sale.ids["seat"] = {"seat_id": answer.json()["id"]}
 
     def _leaf_number(self, subject_id: str) -> str:
         with self.installation.transaction(OPERATOR, writes=False) as session:
