@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from app.accounts.alliance import checking as alliance_checking
 from app.accounts.models import Client, Organisation, Person, SigningKey, Verification
+from app.accounts.oauth import checking as oauth_checking
 from app.accounts.people import checking as people_checking
 from app.accounts.states import Decision, VerificationState
 from app.audit.told import Tale, lost_rows, with_tales
@@ -41,6 +42,7 @@ def problems(session: Session) -> Iterator[str]:
     yield from _key_problems(session)
     yield from people_checking.problems(session)
     yield from alliance_checking.problems(session)
+    yield from oauth_checking.problems(session)
     yield from lost_rows(session, "organisation:registered", Organisation.id)
     yield from lost_rows(session, "person:joined", Person.id)
     yield from lost_rows(session, "client:created", Client.id)

@@ -38,7 +38,18 @@ SCOPE_MEANINGS: Mapping[str, str] = {
 """What each scope lets its bearer do, as clients are told."""
 
 SCOPES = tuple(SCOPE_MEANINGS)
-"""Every scope, in the order in which they are shown."""
+"""Every scope that a client can be given, in the order in which they are shown."""
+
+OPENID = "openid"
+PROFILE = "profile"
+EMAIL = "email"
+OFFLINE_ACCESS = "offline_access"
+
+PERSONAL_SCOPES = (OPENID, PROFILE, EMAIL, OFFLINE_ACCESS)
+"""What a person alone can let any client do: know who they are, and go on while they are away.
+
+They open none of the routes that ask for a scope (OpenID Connect Core §5.4, §11).
+"""
 
 TRADING_SCOPES = frozenset(SCOPES) - {ADMIN}
 """What an organisation of the alliance can be given; `admin` is the operator's alone."""
@@ -47,7 +58,7 @@ TRADING_SCOPES = frozenset(SCOPES) - {ADMIN}
 def in_order(scopes: Iterable[str]) -> list[str]:
     """`scopes`, each once, in the order in which they are shown; unknown ones are dropped."""
     wanted = set(scopes)
-    return [scope for scope in SCOPES if scope in wanted]
+    return [scope for scope in (*PERSONAL_SCOPES, *SCOPES) if scope in wanted]
 
 
 def scope_text(scopes: Iterable[str]) -> str:

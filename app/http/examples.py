@@ -36,6 +36,7 @@ WORDS: Mapping[str, Any] = {
     "person_id": example_id("usr"),
     "key_id": example_id("key"),
     "seat_id": example_id("seat"),
+    "delegation_id": example_id("dlg"),
     "listing_id": example_id("lst"),
     "version_id": example_id("ver"),
     "plan_id": example_id("pln"),

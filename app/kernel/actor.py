@@ -22,7 +22,7 @@ class Actor:
 
     `id` is a client's, person's or job's; `organisation_id` is None for jobs, the command line
     and anonymous readers. `roles` are rights given by the organisation, `scopes` by the token,
-    which `token_id` names (its `jti`).
+    which `token_id` names (its `jti`). A person's token came of what `delegation_id` names.
     """
 
     kind: ActorKind
@@ -32,6 +32,7 @@ class Actor:
     scopes: frozenset[str] = frozenset()
     client_id: str | None = None
     token_id: str | None = None
+    delegation_id: str | None = None
 
     def has_scope(self, scope: str) -> bool:
         """Whether the token carries `scope`."""

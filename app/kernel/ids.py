@@ -22,6 +22,7 @@ PREFIXES = frozenset(
         "key",
         "seat",
         "cht",
+        "dlg",
         "lst",
         "ver",
         "pln",

@@ -46,7 +46,7 @@ class Visit:
 
     def sign_in_by_keyboard(self, email: str = EMAIL, password: str = PASSWORD) -> Response:
         """Type into the fields in the order that Tab gives them, and press Enter."""
-        expect(self.page.get_by_label(self.words["email"])).to_be_focused()
+        expect(self.page.get_by_label(self.words["email_address"])).to_be_focused()
         self.page.keyboard.type(email)
         self.page.keyboard.press("Tab")
         return self.send_password_by_keyboard(password)
@@ -170,7 +170,7 @@ def test_a_wrong_password_reads_as_an_unknown_email_does_until_both_must_wait(
         for _ in range(4):
             assert answer.status == 422
             expect(alert).to_have_text(visit.words["refused"])
-            expect(visit.page.get_by_label(visit.words["email"])).to_have_value(email)
+            expect(visit.page.get_by_label(visit.words["email_address"])).to_have_value(email)
             expect(visit.page.get_by_label(visit.words["password"])).to_have_value("")
             answer = visit.send_password_by_keyboard("not the password")
         texts.append(visit.page.get_by_role("main").inner_text())

@@ -19,6 +19,7 @@ KINDS = {
     "person_id": "usr",
     "key_id": "key",
     "seat_id": "seat",
+    "delegation_id": "dlg",
     "negotiation_id": "neg",
     "notice_id": "ntc",
     "contract_id": "ctr",

@@ -5,7 +5,8 @@
 access   `public`, `signed-in`, or scopes of which the token needs one
 role     alliance roles of which the caller needs one; without, 403 whichever row is named
 ids      whose rows the path names: a set of `world.Sale`, or `nobody` (a tile, an asset)
-seen_by  who gets an answer; for everybody else the row does not exist. `anyone`: it is public
+seen_by  who gets an answer; for everybody else the row does not exist. `anyone`: it is public;
+         `person`: the one whose own it is, who is no viewpoint, so the route's own tests call it
 done_by  who of them may act, if not all: the others are told so (403), and nothing changes
 why      of what is public: the reason
 """

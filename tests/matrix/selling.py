@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from sqlmodel import select
 
 from app.accounts.credit_codes import check_character
+from app.accounts.models import Client
+from app.accounts.oauth.delegating import begin_delegation
+from app.accounts.oauth.models import SignInSession
 from app.accounts.scopes import SCOPES
 from app.billing.invoices.drawing import draw_invoices
 from app.billing.invoices.models import Invoice, InvoiceLine
@@ -19,6 +23,7 @@ from app.billing.payments.settling import settle_payment
 from app.billing.payouts.models import Payout
 from app.contracts.granting import compiled_grant
 from app.db.installation import Installation
+from app.db.session import now
 from app.kernel.actor import OPERATOR
 from app.kernel.canonical import canonical
 from app.kernel.clock import epoch_us
@@ -122,8 +127,23 @@ def make_party(operators: Operators, number: int, pair: int) -> Party:
     )
     registered = {"jwk": key.public.jwk, "proof": proof}
     key_id = _good(caller.post(f"{path}/keys", json=registered))["id"]
-    own = {"client_id": client_id, "person_id": person_id, "key_id": key_id}
+    own = {
+        "client_id": client_id,
+        "person_id": person_id,
+        "key_id": key_id,
+        "delegation_id": _delegate(operators.installation, client_id, person_id),
+    }
     return Party(organisation_id, caller, key, own)
+
+
+def _delegate(installation: Installation, client_id: str, person_id: str) -> str:
+    """What the person, signed in somewhere, has allowed the client."""
+    with installation.transaction(OPERATOR) as session:
+        signed_in = SignInSession(
+            sha256="0" * 64, person_id=person_id, started_at=now(session), lapses_at=now(session)
+        )
+        client = session.get_one(Client, client_id)
+        return begin_delegation(session, client, signed_in, "openid", timedelta(days=90)).id
 
 
 def _list_goods(operators: Operators, provider: Party, slug: str) -> dict[str, str]:

@@ -32,7 +32,12 @@ PROBLEM = "application/problem+json"
 # The one good answer that stands beside another: a part of what a 200 would be (RFC 9110 §15.3.7).
 PART = "206"
 # RFC 6749 §5.2 has a shape of its own, and readiness says what is missing.
-OWN_REFUSALS = {"POST /oauth/token", "POST /oauth/revoke", "GET /readyz"}
+OWN_REFUSALS = {
+    "POST /oauth/token",
+    "POST /oauth/introspect",
+    "POST /oauth/revoke",
+    "GET /readyz",
+}
 # Models that are not billed yet are read whole, so that the refusal can name them.
 OPEN_SHAPES = {"Recurring", "RevenueShare"}
 

@@ -1,23 +1,21 @@
-"""The two grants, on Authlib's flows: client credentials, and authorization code with PKCE S256."""
+"""The grant types, on Authlib's flows: client credentials, code with PKCE, and refresh."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError
-from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, ClientCredentialsGrant
+from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, InvalidScopeError
+from authlib.oauth2.rfc6749.grants import (
+    AuthorizationCodeGrant,
+    ClientCredentialsGrant,
+    RefreshTokenGrant,
+)
 from authlib.oauth2.rfc7636 import CodeChallenge
 
-from app.accounts.models import Organisation, Person
-from app.accounts.oauth.codes import (
-    Consent,
-    allowed_scopes,
-    find_code,
-    may_serve,
-    new_code,
-    spend_code,
-)
-from app.accounts.oauth.models import AuthorizationCode
+from app.accounts.models import Person
+from app.accounts.oauth.codes import Consent, allowed_scopes, find_code, new_code, spend_code
+from app.accounts.oauth.models import AuthorizationCode, Delegation, RefreshToken, SignInSession
+from app.accounts.oauth.refreshing import find_refresh_token, spend_refresh_token
 from app.accounts.oauth.registered_clients import RegisteredClient
 
 S256_CHARS = 43
@@ -47,18 +45,19 @@ class PersonsCode(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib is u
 
     def generate_authorization_code(self) -> str:
         """A code for what the person at the page has agreed to."""
-        request, client, person = self.request, self.request.client.row, self.request.user
-        scopes = allowed_scopes(client, person, request.scope)
+        request, client, session = self.request, self.request.client.row, self.server.session
+        signed_in: SignInSession = request.user
+        scopes = allowed_scopes(client, session.get_one(Person, signed_in.person_id), request.scope)
         if not scopes:
             raise InvalidScopeError(
                 "The role of this person allows none of these scopes.",
                 redirect_uri=request.payload.redirect_uri,
             )
         return new_code(
-            self.server.session,
+            session,
             Consent(
                 client=client,
-                person=person,
+                signed_in=signed_in,
                 redirect_uri=request.payload.redirect_uri,
                 scope=" ".join(scopes),
                 code_challenge=request.payload.data["code_challenge"],
@@ -67,34 +66,52 @@ class PersonsCode(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib is u
 
     def query_authorization_code(self, code: str, client: RegisteredClient) -> GivenCode | None:
         """The client's own code while it lasts."""
-        row = find_code(self.server.session, code, client.row.id)
-        return None if row is None else GivenCode(row)
+        found = find_code(self.server.session, code, client.row.id)
+        return None if found is None else GivenCode(*found)
 
     def authenticate_user(self, authorization_code: GivenCode) -> Person | None:
         """The person who agreed, if they are still there and may still use the client."""
-        session = self.server.session
-        person: Person | None = session.get(Person, authorization_code.row.person_id)
-        if person is None or person.removed_at is not None:
-            return None
-        organisation = session.get(Organisation, person.organisation_id)
-        if organisation.suspended_at is not None:
-            return None
-        return person if may_serve(self.request.client.organisation, person) else None
+        serving = self.request.client.organisation
+        person: Person | None = self.server.person_behind(authorization_code.delegation, serving)
+        return person
 
     def delete_authorization_code(self, authorization_code: GivenCode) -> None:
         """Mark it used; it stays, so that a second use is seen."""
-        issued = self.server.issued
-        assert issued is not None, "a code is spent on a token"
-        spend_code(self.server.session, authorization_code.row, issued.jti)
+        spend_code(self.server.session, authorization_code.row)
+
+
+class Refreshed(RefreshTokenGrant):  # type: ignore[misc]  # Authlib is untyped
+    """A client goes on acting for a person; each refresh token is good once (RFC 9700 §2.2.2)."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "none")
+    INCLUDE_NEW_REFRESH_TOKEN = True
+
+    def authenticate_refresh_token(self, refresh_token: str) -> GivenRefreshToken | None:
+        """The client's own refresh token while it lasts."""
+        found = find_refresh_token(self.server.session, refresh_token, self.request.client.row.id)
+        return None if found is None else GivenRefreshToken(*found)
+
+    def authenticate_user(self, refresh_token: GivenRefreshToken) -> Person:
+        """The person who agreed, if they are still there and may still use the client."""
+        serving = self.request.client.organisation
+        person: Person | None = self.server.person_behind(refresh_token.delegation, serving)
+        if person is None:
+            raise InvalidGrantError("The person may not use this client any more.")
+        return person
+
+    def revoke_old_credential(self, refresh_token: GivenRefreshToken) -> None:
+        """Mark it used; it stays, so that a second use is seen."""
+        spend_refresh_token(self.server.session, refresh_token.row)
 
 
 class GivenCode:
-    """What Authlib asks of a code, answered from its row."""
+    """What Authlib asks of a code, answered from its rows."""
 
     code_challenge_method = "S256"
 
-    def __init__(self, row: AuthorizationCode) -> None:
+    def __init__(self, row: AuthorizationCode, delegation: Delegation) -> None:
         self.row = row
+        self.delegation = delegation
         self.code_challenge = row.code_challenge
 
     def get_redirect_uri(self) -> str:
@@ -103,7 +120,23 @@ class GivenCode:
 
     def get_scope(self) -> str:
         """What the person agreed to."""
-        return self.row.scope
+        return self.delegation.scope
+
+
+class GivenRefreshToken:
+    """What Authlib asks of a refresh token, answered from its rows."""
+
+    def __init__(self, row: RefreshToken, delegation: Delegation) -> None:
+        self.row = row
+        self.delegation = delegation
+
+    def check_client(self, client: RegisteredClient) -> bool:
+        """Whether it was given to this client."""
+        return self.delegation.client_id == client.row.id
+
+    def get_scope(self) -> str:
+        """What the person agreed to."""
+        return self.delegation.scope
 
 
 class OnlyS256(CodeChallenge):  # type: ignore[misc]  # Authlib is untyped

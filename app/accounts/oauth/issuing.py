@@ -20,13 +20,15 @@ from app.kernel.jwk import ALGORITHM
 
 @dataclass(frozen=True, kw_only=True)
 class Bearer:
-    """Whom a token speaks for: `subject` is a client's id, or that of a person who uses it."""
+    """Whom a token speaks for: `subject` is a client's id, or that of a person who uses it, by
+    what `delegation_id` names."""
 
     subject: str
     client_id: str
     organisation_id: str
     scopes: Iterable[str]
     roles: Iterable[str] = ()
+    delegation_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def issue_token(session: Session, bearer: Bearer) -> AccessToken:
         "exp": now_s + LIFE_S,
         "jti": jti,
     }
+    if bearer.delegation_id is not None:
+        claims["delegation"] = bearer.delegation_id
     header = {"alg": ALGORITHM, "typ": TOKEN_TYPE, "kid": row.kid}
     text = jwt.encode(header, claims, opened_key(installation, row), algorithms=[ALGORITHM])
     return AccessToken(text, jti, scope)

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from app.accounts.models import Client, Organisation, Person
-from app.accounts.oauth.models import RevokedToken
+from app.accounts.oauth.models import Delegation, RevokedToken
 from app.accounts.oauth.tokens import LIFE_S, SKEW_S, TokenInvalid, TokenVerifier
 from app.accounts.roles import ROLE_SCOPES, Role
+from app.accounts.scopes import PERSONAL_SCOPES
 from app.db.installation import Installation
 from app.db.session import now
 from app.kernel.actor import ANONYMOUS, Actor, ActorKind
@@ -28,14 +29,14 @@ def check_live(session: Session, actor: Actor) -> None:
         raise TokenInvalid
     if client.organisation_id != organisation.id and _is_suspended(session, client):
         raise TokenInvalid
-    if actor.kind is ActorKind.PERSON and not _has_kept_role(session, actor):
+    if actor.kind is ActorKind.PERSON and not _may_still_act(session, actor):
         raise TokenInvalid
     if session.get(RevokedToken, actor.token_id) is not None:
         raise TokenInvalid
 
 
 def ended_subjects(session: Session) -> frozenset[str]:
-    """What no token may speak for now: ids of clients, people, organisations, and token ids.
+    """What no token may speak for now: ids of clients, people, organisations, delegations, tokens.
 
     For a process that keeps verified tokens in memory: it asks anew several times a second and
     refuses an actor of whom `subjects_of` names one. What ended so long ago that no token of it
@@ -46,6 +47,7 @@ def ended_subjects(session: Session) -> frozenset[str]:
         sa.select(col(Client.id)).where(col(Client.revoked_at) >= since),
         sa.select(col(Organisation.id)).where(col(Organisation.suspended_at).is_not(None)),
         sa.select(col(Person.id)).where(col(Person.removed_at) >= since),
+        sa.select(col(Delegation.id)).where(col(Delegation.ended_at) >= since),
         sa.select(col(RevokedToken.jti)).where(col(RevokedToken.lapses_at) > now(session)),
     )
     moved = sa.select(col(Person.id), col(Person.role)).where(
@@ -64,6 +66,7 @@ def ended_subjects(session: Session) -> frozenset[str]:
 def subjects_of(actor: Actor) -> frozenset[str]:
     """The names that must not be among `ended_subjects` for the actor's token to hold."""
     names = {actor.id, actor.client_id, actor.organisation_id, actor.token_id}
+    names.add(actor.delegation_id)
     if actor.kind is ActorKind.PERSON:
         names.update(_role_held(actor.id, role) for role in actor.roles)
     return frozenset(name for name in names if name is not None)
@@ -95,8 +98,12 @@ def _is_suspended(session: Session, client: Client) -> bool:
     return owner is not None
 
 
-def _has_kept_role(session: Session, actor: Actor) -> bool:
+def _may_still_act(session: Session, actor: Actor) -> bool:
     person = session.get(Person, actor.id)
+    delegation = session.get(Delegation, actor.delegation_id)
     if person is None or person.removed_at is not None:
         return False
-    return actor.roles == {person.role.value} and actor.scopes <= ROLE_SCOPES[person.role]
+    if delegation is None or delegation.ended_at is not None:
+        return False
+    usable = ROLE_SCOPES[person.role].union(PERSONAL_SCOPES)
+    return actor.roles == {person.role.value} and actor.scopes <= usable

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.accounts.scopes import SCOPES
+from app.accounts.scopes import PERSONAL_SCOPES, SCOPES
 from app.accounts.states import AuthMethod
 from app.kernel.jwk import ALGORITHM, PublicKey
 
-AUTH_METHODS = [AuthMethod.SECRET_BASIC.value, AuthMethod.NONE.value]
+CONFIDENTIAL = [AuthMethod.SECRET_BASIC.value]
+AUTH_METHODS = [*CONFIDENTIAL, AuthMethod.NONE.value]
 
 
 def server_metadata(issuer: str) -> dict[str, Any]:
@@ -19,13 +20,15 @@ def server_metadata(issuer: str) -> dict[str, Any]:
         "token_endpoint": f"{issuer}/oauth/token",
         "jwks_uri": f"{issuer}/oauth/jwks",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "introspection_endpoint": f"{issuer}/oauth/introspect",
         "service_documentation": f"{issuer}/docs",
-        "scopes_supported": list(SCOPES),
+        "scopes_supported": [*PERSONAL_SCOPES, *SCOPES],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        "introspection_endpoint_auth_methods_supported": CONFIDENTIAL,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": ["zh-CN", "en"],

@@ -1,4 +1,4 @@
-"""Rows: token keys, authorization codes, sign-ins and what was revoked."""
+"""Rows: token keys, delegations and what came of them, sign-ins and what was revoked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from app.accounts.models import SHA256_CHARS
-from app.db.columns import long_text_field, moment_field, ref_field, text_field
+from app.db.columns import id_field, long_text_field, moment_field, ref_field, text_field
+
+SCOPE_CHARS = 1000
 
 
 class TokenKey(SQLModel, table=True):
@@ -23,24 +25,55 @@ class TokenKey(SQLModel, table=True):
     retired_at: datetime | None = moment_field(nullable=True)
 
 
+class Delegation(SQLModel, table=True):
+    """What a person has allowed a client, and the root of every token that came of it.
+
+    `scope` is the most that its tokens may have. Once it is ended, none of them holds. It lapses
+    with the last of its tokens, so `lapses_at` moves on as long as the client refreshes them.
+    """
+
+    __tablename__ = "delegation"
+
+    id: str = id_field()
+    client_id: str = ref_field("client.id")
+    person_id: str = ref_field("person.id")
+    scope: str = text_field(SCOPE_CHARS)
+    authenticated_at: datetime = moment_field()
+    session_sha256: str = Field(sa_column=sa.Column(sa.String(SHA256_CHARS), nullable=False))
+    began_at: datetime = moment_field()
+    lapses_at: datetime = moment_field(index=True)
+    ended_at: datetime | None = moment_field(nullable=True, index=True)
+
+
 class AuthorizationCode(SQLModel, table=True):
     """A code that a person's consent gave to a client: good once, for a minute.
 
-    It is kept after its use, so that a second use is seen and takes back the token `jti`.
+    It is kept after its use, so that a second use is seen and ends the delegation.
     """
 
     __tablename__ = "authorization_code"
-    __table_args__ = (sa.CheckConstraint("(used_at IS NULL) = (jti IS NULL)", name="used_at"),)
 
     sha256: str = Field(sa_column=sa.Column(sa.String(SHA256_CHARS), primary_key=True))
-    client_id: str = ref_field("client.id")
-    person_id: str = ref_field("person.id")
+    delegation_id: str = ref_field("delegation.id")
     redirect_uri: str = text_field(2000)
-    scope: str = text_field(1000)
     code_challenge: str = text_field(43)
     lapses_at: datetime = moment_field(index=True)
     used_at: datetime | None = moment_field(nullable=True)
-    jti: str | None = text_field(43, nullable=True)
+
+
+class RefreshToken(SQLModel, table=True):
+    """A right to a fresh access token of a delegation: good once, and kept by its hash.
+
+    It is kept after its use, so that a second use is seen and ends the delegation.
+    """
+
+    __tablename__ = "refresh_token"
+
+    sha256: str = Field(sa_column=sa.Column(sa.String(SHA256_CHARS), primary_key=True))
+    delegation_id: str = ref_field("delegation.id")
+    issued_at: datetime = moment_field()
+    lapses_at: datetime = moment_field(index=True)
+    used_at: datetime | None = moment_field(nullable=True)
 
 
 class SignInSession(SQLModel, table=True):

@@ -94,7 +94,7 @@ def post_authorize(
         return go_to(f"/oauth/authorize?{visit.query}")
     if not _may_agree(visit, person):
         return _denied(visit)
-    agreed = person if form.get("decision") == "allow" else None
+    agreed = visit.signed_in() if form.get("decision") == "allow" else None
     answer = visit.server.create_authorization_response(
         visit.grant.request, grant_user=agreed, grant=visit.grant
     )

@@ -12,13 +12,14 @@ from sqlmodel import Session
 
 from app.accounts.enrolling import secret_fits
 from app.accounts.models import Client, Organisation
-from app.accounts.scopes import in_order, scope_text
+from app.accounts.scopes import PERSONAL_SCOPES, in_order, scope_text
 from app.accounts.states import AuthMethod
 from app.kernel.ids import kind_of
 
 QueryClient = Callable[[str], "RegisteredClient | None"]
 CLIENT_CREDENTIALS = "client_credentials"
 AUTHORIZATION_CODE = "authorization_code"
+REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a grant type's name
 
 
 class RegisteredClient(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
@@ -41,7 +42,7 @@ class RegisteredClient(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         if not scope:
             return scope_text(self.row.scopes)
         wanted = scope.split(" ")
-        if not set(wanted) <= set(self.row.scopes):
+        if not set(wanted) <= {*self.row.scopes, *PERSONAL_SCOPES}:
             return None
         return scope_text(wanted)
 
@@ -62,8 +63,8 @@ class RegisteredClient(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """Codes for a client with an address, credentials for one with a secret."""
-        if grant_type == AUTHORIZATION_CODE:
+        """Codes and refreshing for a client with an address, credentials for one with a secret."""
+        if grant_type in (AUTHORIZATION_CODE, REFRESH_TOKEN):
             return bool(self.row.redirect_uris)
         return grant_type == CLIENT_CREDENTIALS and self.row.auth_method is not AuthMethod.NONE
 

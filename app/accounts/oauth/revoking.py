@@ -1,4 +1,4 @@
-"""Revoking: an access token is taken back by its `jti` (RFC 7009)."""
+"""Revoking: an access token is taken back by its `jti`, a refresh token with all of its kin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from app.accounts.models import Client
+from app.accounts.oauth.delegating import Why, end_delegation
 from app.accounts.oauth.models import RevokedToken
+from app.accounts.oauth.refreshing import delegation_behind
 from app.accounts.oauth.token_keys import public_keys
 from app.accounts.oauth.tokens import SKEW_S, TokenInvalid, verify_access_token
 from app.audit.recording import record
@@ -19,7 +21,13 @@ from app.kernel.clock import epoch_us, from_epoch_us
 
 
 def revoke_token(session: Session, client: Client, token: str) -> None:
-    """Take back `token` if it is a live one of this client; any other is as good as revoked."""
+    """Take back `token` if it is a live one of this client; any other is as good as revoked.
+
+    With a refresh token, all that the person has allowed the client here ends (RFC 7009 §2.1).
+    """
+    if delegation_id := delegation_behind(session, token, client.id):
+        end_delegation(session, delegation_id, Why.CLIENT_DONE)
+        return
     issuer = installation_of(session).settings.public_url
     now_s = epoch_us(now(session)) // 1_000_000
     try:

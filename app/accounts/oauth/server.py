@@ -21,11 +21,14 @@ from authlib.oauth2.rfc6749 import (
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from sqlmodel import Session
 
-from app.accounts.models import Person
-from app.accounts.oauth.codes import allowed_scopes
-from app.accounts.oauth.grants import OnlyS256, OwnCredentials, PersonsCode
-from app.accounts.oauth.issuing import AccessToken, Bearer, issue_token
+from app.accounts.models import Organisation, Person
+from app.accounts.oauth.codes import allowed_scopes, may_serve
+from app.accounts.oauth.delegating import prolong_for_token
+from app.accounts.oauth.grants import OnlyS256, OwnCredentials, PersonsCode, Refreshed
+from app.accounts.oauth.issuing import Bearer, issue_token
+from app.accounts.oauth.models import Delegation
 from app.accounts.oauth.parameters import Parameters
+from app.accounts.oauth.refreshing import new_refresh_token
 from app.accounts.oauth.registered_clients import (
     RegisteredClient,
     by_nothing,
@@ -33,8 +36,10 @@ from app.accounts.oauth.registered_clients import (
     find_client,
 )
 from app.accounts.oauth.tokens import LIFE_S
-from app.accounts.scopes import SCOPES
+from app.accounts.scopes import OFFLINE_ACCESS, PERSONAL_SCOPES, SCOPES
 from app.db.installation import installation_of
+
+PERSONAL = frozenset(PERSONAL_SCOPES)
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,19 @@ class OAuthRequest(OAuth2Request):  # type: ignore[misc]  # Authlib is untyped
 
 
 class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
-    """Authlib's server on `session`; what it issued last is `issued`."""
+    """Authlib's server on `session`; `delegation` is what a person's token is given on."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(scopes_supported=SCOPES)
+        super().__init__(scopes_supported=(*PERSONAL_SCOPES, *SCOPES))
         self.session = session
         self.issuer = installation_of(session).settings.public_url
-        self.issued: AccessToken | None = None
+        self.delegation: Delegation | None = None
         self.register_client_auth_method("client_secret_basic", by_secret_basic)
         self.register_client_auth_method("none", by_nothing)
         self.register_token_generator("default", self._new_token)
         self.register_grant(OwnCredentials)
         self.register_grant(PersonsCode, [OnlyS256()])
+        self.register_grant(Refreshed)
 
     def request(
         self,
@@ -136,6 +142,20 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is unty
         assert isinstance(answer, OAuthAnswer)
         return answer
 
+    def person_behind(self, delegation: Delegation, serving: Organisation) -> Person | None:
+        """The person for whom a token is about to be given on this live delegation.
+
+        None if they, their organisation or their right to a client of `serving` has gone.
+        """
+        person: Person = self.session.get_one(Person, delegation.person_id)
+        organisation = self.session.get_one(Organisation, person.organisation_id)
+        if person.removed_at is not None or organisation.suspended_at is not None:
+            return None
+        if not may_serve(serving, person):
+            return None
+        self.delegation = delegation
+        return person
+
     def _new_token(
         self,
         grant_type: str,
@@ -144,31 +164,51 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is unty
         scope: str | None = None,
         **_unused: Any,
     ) -> dict[str, object]:
-        self.issued = issue_token(self.session, _bearer(client, user, scope))
+        if user is None:
+            return self._token(_own_bearer(client, scope))
+        delegation = self.delegation
+        assert delegation is not None
+        assert delegation.person_id == user.id
+        scopes = allowed_scopes(client.row, user, scope or "")
+        if not scopes:
+            raise InvalidScopeError("The role of this person allows none of these scopes.")
+        given = self._token(_persons_bearer(client, user, scopes, delegation))
+        prolong_for_token(self.session, delegation)
+        if OFFLINE_ACCESS in delegation.scope.split():
+            given["refresh_token"] = new_refresh_token(self.session, delegation)
+        return given
+
+    def _token(self, bearer: Bearer) -> dict[str, object]:
+        issued = issue_token(self.session, bearer)
         return {
-            "access_token": self.issued.text,
+            "access_token": issued.text,
             "token_type": "Bearer",
             "expires_in": LIFE_S,
-            "scope": self.issued.scope,
+            "scope": issued.scope,
         }
 
 
-def _bearer(client: RegisteredClient, person: Person | None, scope: str | None) -> Bearer:
-    if person is None:
-        granted = client.get_allowed_scope(scope)
-        if granted is None:
-            raise InvalidScopeError("The client does not have all of these scopes.")
-        return Bearer(
-            subject=client.row.id,
-            client_id=client.row.id,
-            organisation_id=client.row.organisation_id,
-            scopes=granted.split(),
-            roles=client.row.roles,
-        )
+def _own_bearer(client: RegisteredClient, scope: str | None) -> Bearer:
+    granted = client.get_allowed_scope(scope)
+    if granted is None or PERSONAL.intersection(granted.split()):
+        raise InvalidScopeError("The client does not have all of these scopes.")
+    return Bearer(
+        subject=client.row.id,
+        client_id=client.row.id,
+        organisation_id=client.row.organisation_id,
+        scopes=granted.split(),
+        roles=client.row.roles,
+    )
+
+
+def _persons_bearer(
+    client: RegisteredClient, person: Person, scopes: list[str], delegation: Delegation
+) -> Bearer:
     return Bearer(
         subject=person.id,
         client_id=client.row.id,
         organisation_id=person.organisation_id,
-        scopes=allowed_scopes(client.row, person, scope or ""),
+        scopes=scopes,
         roles=[person.role.value],
+        delegation_id=delegation.id,
     )

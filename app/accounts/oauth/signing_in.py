@@ -83,13 +83,21 @@ def start_session(session: Session, person_id: str, address: str) -> str:
     return value
 
 
+def find_session(session: Session, cookie: str | None) -> SignInSession | None:
+    """The session under this cookie, while it lasts."""
+    row = session.get(SignInSession, _digest(cookie)) if cookie else None
+    if row is None or row.ended_at is not None or now(session) >= row.lapses_at:
+        return None
+    return row
+
+
 def find_person(session: Session, cookie: str | None) -> Person | None:
     """Who is signed in under this cookie, still a member of an organisation that may act.
 
     What follows in `session` is recorded as theirs.
     """
-    row = session.get(SignInSession, _digest(cookie)) if cookie else None
-    if row is None or row.ended_at is not None or now(session) >= row.lapses_at:
+    row = find_session(session, cookie)
+    if row is None:
         return None
     person = session.get_one(Person, row.person_id)
     if not _is_alive(session, person):

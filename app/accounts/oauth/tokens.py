@@ -13,7 +13,7 @@ from typing import Any
 
 from app.accounts.oauth.token_keys import PublishedKeys
 from app.accounts.roles import Role
-from app.accounts.scopes import SCOPES
+from app.accounts.scopes import PERSONAL_SCOPES, SCOPES
 from app.db.installation import Installation
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.ids import kind_of
@@ -37,6 +37,7 @@ FindKey = Callable[[str], PublicKey | None]
 
 _HEADER = frozenset({"alg", "typ", "kid"})
 _ROLES = frozenset(role.value for role in Role)
+_SCOPES = frozenset((*SCOPES, *PERSONAL_SCOPES))
 _REFUSED = 'Bearer realm="zhigu", error="invalid_token"'
 
 
@@ -128,12 +129,16 @@ def _actor(claims: dict[str, Any]) -> Actor:
     kind = kinds.get(kind_of(subject) or "")
     if kind is None or (kind is ActorKind.CLIENT and subject != client_id):
         raise TokenInvalid
+    delegation_id = claims.get("delegation")
+    if (kind is ActorKind.PERSON) != (type(delegation_id) is str):
+        raise TokenInvalid
     return Actor(
         kind,
         subject,
         organisation_id,
         roles=frozenset(roles),
-        scopes=frozenset(scopes.split()) & frozenset(SCOPES),
+        scopes=_SCOPES.intersection(scopes.split()),
         client_id=client_id,
         token_id=jti,
+        delegation_id=delegation_id,
     )

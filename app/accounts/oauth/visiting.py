@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from app.accounts.models import Person
 from app.accounts.oauth.cookies import Cookies
+from app.accounts.oauth.models import SignInSession
 from app.accounts.oauth.pages import render_page
 from app.accounts.oauth.parameters import (
     Parameters,
@@ -23,7 +24,7 @@ from app.accounts.oauth.parameters import (
 )
 from app.accounts.oauth.registered_clients import RegisteredClient
 from app.accounts.oauth.server import OAuthServer
-from app.accounts.oauth.signing_in import find_person
+from app.accounts.oauth.signing_in import find_person, find_session
 from app.accounts.oauth.wording import Language, choose_language
 from app.db.installation import Installation
 from app.http.problems import UnsupportedMediaType
@@ -69,6 +70,10 @@ class Visit:
     def person(self) -> Person | None:
         """Who is signed in in this browser."""
         return find_person(self.session, self.cookie(self.cookies.session_name))
+
+    def signed_in(self) -> SignInSession | None:
+        """How they are."""
+        return find_session(self.session, self.cookie(self.cookies.session_name))
 
 
 def visit_of(request: AnyRequest, session: Session, installation: Installation) -> Visit | Page:

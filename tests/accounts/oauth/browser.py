@@ -110,8 +110,16 @@ def exchange(parties: Parties, code: str, headers: dict[str, str], /, **fields: 
         "code_verifier": VERIFIER,
         **fields,
     }
-    return parties.api.anonymous().post(
-        "/oauth/token",
-        content=urlencode({name: value for name, value in body.items() if value}),
-        headers={**FORM, **headers},
-    )
+    return send_form(parties, "/oauth/token", headers, **body)
+
+
+def refresh(parties: Parties, token: str, headers: dict[str, str], /, **fields: str) -> Response:
+    """The client's half, later on: a refresh token for a fresh access token."""
+    body = {"grant_type": "refresh_token", "refresh_token": token, **fields}
+    return send_form(parties, "/oauth/token", headers, **body)
+
+
+def send_form(parties: Parties, path: str, headers: dict[str, str], /, **body: str) -> Response:
+    """A client's form, without the fields that are empty."""
+    content = urlencode({name: value for name, value in body.items() if value})
+    return parties.api.anonymous().post(path, content=content, headers={**FORM, **headers})

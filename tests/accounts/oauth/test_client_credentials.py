@@ -147,7 +147,7 @@ def test_what_was_ended_ends_its_tokens_at_once(parties: Parties) -> None:
     [
         ("", FORM, "unsupported_grant_type"),
         ("grant_type=password&username=a&password=b", FORM, "unsupported_grant_type"),
-        ("grant_type=refresh_token&refresh_token=x", FORM, "unsupported_grant_type"),
+        ("grant_type=password&username=x&password=y", FORM, "unsupported_grant_type"),
         ("grant_type=%22%5C", FORM, "invalid_request"),
         ("grant_type=%E2%82%AC", FORM, "invalid_request"),
         ("grant_type=%FF", FORM, "invalid_request"),
@@ -228,6 +228,7 @@ def test_the_metadata_names_only_what_there_is(parties: Parties) -> None:
         "authorization_endpoint": "/oauth/authorize",
         "token_endpoint": "/oauth/token",
         "revocation_endpoint": "/oauth/revoke",
+        "introspection_endpoint": "/oauth/introspect",
     }
     assert anonymous.get("/oauth/authorize").status_code == 400
     for path in ("/oauth/token", "/oauth/revoke"):

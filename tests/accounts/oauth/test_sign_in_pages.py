@@ -15,7 +15,7 @@ from app import wiring
 from app.accounts.oauth import signing_in
 from app.accounts.oauth.liveness import AccountAuthenticator
 from app.accounts.oauth.wording import WORDS, choose_language
-from app.accounts.scopes import SCOPES
+from app.accounts.scopes import PERSONAL_SCOPES, SCOPES
 from app.db.installation import Installation, open_installation
 from app.kernel.clock import SetClock
 from app.main import create_app
@@ -101,7 +101,7 @@ def test_the_language_is_the_one_the_browser_likes_better(
 
 def test_every_word_and_scope_is_said_in_both_languages() -> None:
     assert set(WORDS["en"]) == set(WORDS["zh-CN"])
-    assert set(SCOPES) <= set(WORDS["en"])
+    assert {*PERSONAL_SCOPES, *SCOPES} <= set(WORDS["en"])
 
 
 def test_cookies_are_kept_from_scripts_and_other_sites(parties: Parties, client_id: str) -> None:
