@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlmodel import and_, col, delete, select
+from sqlmodel import Session, and_, col, delete, select
 
 from app.accounts.oauth.models import (
     AuthorizationCode,
@@ -33,5 +33,17 @@ def forget_lapsed(installation: Installation) -> None:
             session.execute(delete(child).where(col(child.delegation_id).in_(dead)))
         for model in (RefreshToken, Delegation, SignInSession, RevokedToken, PasswordReset):
             session.execute(delete(model).where(col(model.lapses_at) < over))
-        forgiven = and_(col(SignInTries.clear_at) < moment, col(SignInTries.blocked_until) < moment)
-        session.execute(delete(SignInTries).where(forgiven))
+        _forget_tries(session)
+
+
+def _forget_tries(session: Session) -> None:
+    """Drop the tries that time has forgiven, and that nobody is counting just now.
+
+    A delete locks its rows in the order in which it comes upon them, a sign-in always its
+    address's first: if they waited for each other, PostgreSQL would end one of them.
+    """
+    moment = now(session)
+    name, clear_at = col(SignInTries.name_sha256), col(SignInTries.clear_at)
+    forgiven = and_(clear_at < moment, col(SignInTries.blocked_until) < moment)
+    free = select(SignInTries.name_sha256).where(forgiven).with_for_update(skip_locked=True)
+    session.execute(delete(SignInTries).where(name.in_(free)))

@@ -20,6 +20,7 @@ from app.accounts.oauth.pages import place_of, render_page
 from app.accounts.oauth.parameters import Parameters
 from app.accounts.oauth.signing_in import (
     PageStale,
+    ProvenSignIn,
     SignInRefused,
     check_sign_in,
     end_session,
@@ -73,7 +74,10 @@ def post_sign_in(
         return visit
     if isinstance(tried, Refusal):
         return _sign_in_page(visit, email=form.get("email"), refusal=tried)
-    value = start_session(session, tried, visitor_address(request, installation))
+    try:
+        value = start_session(session, tried, visitor_address(request, installation))
+    except SignInRefused as refusal:
+        return _sign_in_page(visit, email=form.get("email"), refusal=refusal)
     return go_to(f"/oauth/authorize?{visit.query}", visit.cookies.session(value))
 
 
@@ -89,7 +93,7 @@ def post_authorize(
     visit = visit_of(request, session, installation)
     if isinstance(visit, Response):
         return visit
-    person = visit.person()
+    person = visit.held_person()
     if person is None or not _is_ours(visit, form):
         return go_to(f"/oauth/authorize?{visit.query}")
     if not _may_agree(visit, person):
@@ -122,8 +126,8 @@ def post_sign_out(
 
 def _try_to_sign_in(
     request: AnyRequest, installation: Installation, form: Parameters
-) -> str | Refusal:
-    """The id of who has signed in, or why nobody has."""
+) -> ProvenSignIn | Refusal:
+    """Who has signed in, or why nobody has."""
     bound_to = request.cookies.get(cookies_of(installation).form_name)
     if not form_token_fits(bound_to, "sign-in", form.get("form_token")):
         return PageStale("The page had expired.")

@@ -6,6 +6,7 @@ Whether anybody has the email makes no difference to the answer, the limit or th
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
@@ -33,6 +34,15 @@ class SignInRefused(Refusal):
     title: ClassVar[str] = "Not signed in"
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ProvenSignIn:
+    """A person whose password was right, and the hash that it was held against."""
+
+    person_id: str
+    email: str
+    argon2: str
+
+
 class PageStale(Refusal):
     """The form is not one that this browser was shown, or it has lost its cookie since."""
 
@@ -41,8 +51,10 @@ class PageStale(Refusal):
     title: ClassVar[str] = "The page had expired"
 
 
-def check_sign_in(installation: Installation, email: str, password: str, address: str) -> str:
-    """The id of the person whose password this is; refuses with `SignInRefused`, `TooManyTries`.
+def check_sign_in(
+    installation: Installation, email: str, password: str, address: str
+) -> ProvenSignIn:
+    """The person whose password this is; refuses with `SignInRefused` or `TooManyTries`.
 
     Opens its own short transactions and hashes between them: call it before the request's own
     transaction has begun.
@@ -62,19 +74,26 @@ def check_sign_in(installation: Installation, email: str, password: str, address
     person_id, kept = found or (None, None)
     # One character more than any password has: the work must not grow with what is sent.
     if not password_fits(password[: MAX_CHARS + 1], kept) or person_id is None:
-        raise SignInRefused("The email address or the password is not right.")
-    return person_id
+        raise _refused()
+    assert kept is not None, "a password that fits has a hash"
+    return ProvenSignIn(person_id=person_id, email=email, argon2=kept)
 
 
-def start_session(session: Session, person_id: str, address: str) -> str:
-    """A fresh session of the person, who has just proved themselves; the cookie's value."""
-    forgive_try(session, session.get_one(Person, person_id).email, address)
+def start_session(session: Session, proven: ProvenSignIn, address: str) -> str:
+    """A fresh session of the person, who has just proved themselves; the cookie's value.
+
+    Refuses with `SignInRefused` if the password was changed, or its person stopped, meanwhile.
+    """
+    person = _hold_person(session, proven.person_id)
+    if person.password_argon2 != proven.argon2 or not _is_alive(session, person):
+        raise _refused()
+    forgive_try(session, proven.email, address)
     value = secrets.token_urlsafe(32)
     moment = now(session)
     session.add(
         SignInSession(
             sha256=_digest(value),
-            person_id=person_id,
+            person_id=person.id,
             started_at=moment,
             lapses_at=moment + SESSION_LIFE,
             ended_at=None,
@@ -99,7 +118,26 @@ def find_person(session: Session, cookie: str | None) -> Person | None:
     row = find_session(session, cookie)
     if row is None:
         return None
-    person = session.get_one(Person, row.person_id)
+    return _acting(session, session.get_one(Person, row.person_id))
+
+
+def hold_person(session: Session, cookie: str | None) -> Person | None:
+    """Who is signed in under this cookie, held so: whatever ends it waits for this transaction.
+
+    What is given to a client is given under this lock, so that who ends a session finds all that
+    it gave, and it gives nothing after.
+    """
+    row = find_session(session, cookie)
+    if row is None:
+        return None
+    # The person before their session: the order in which everything of theirs is ended.
+    person = _hold_person(session, row.person_id)
+    session.refresh(row, with_for_update=True)
+    return None if find_session(session, cookie) is None else _acting(session, person)
+
+
+def _acting(session: Session, person: Person) -> Person | None:
+    """The person, as whom what follows is recorded, if they may act."""
     if not _is_alive(session, person):
         return None
     roles = frozenset({person.role.value})
@@ -109,15 +147,33 @@ def find_person(session: Session, cookie: str | None) -> Person | None:
 
 def end_session(session: Session, cookie: str | None) -> None:
     """End the session under this cookie, if there is one."""
-    row = session.get(SignInSession, _digest(cookie)) if cookie else None
-    if row is not None and row.ended_at is None:
+    row = find_session(session, cookie)
+    if row is None:
+        return
+    session.refresh(row, with_for_update=True)
+    if row.ended_at is None:
         row.ended_at = now(session)
+
+
+def _hold_person(session: Session, person_id: str) -> Person:
+    """The person, locked, and their organisation, which cannot be suspended meanwhile.
+
+    The organisation first: the order in which an owner's steps lock them too.
+    """
+    organisation_id = session.get_one(Person, person_id).organisation_id
+    shared = {"read": True}
+    session.get_one(Organisation, organisation_id, with_for_update=shared, populate_existing=True)
+    return session.get_one(Person, person_id, with_for_update=True, populate_existing=True)
 
 
 def _is_alive(session: Session, person: Person) -> bool:
     if person.removed_at is not None:
         return False
     return session.get_one(Organisation, person.organisation_id).suspended_at is None
+
+
+def _refused() -> SignInRefused:
+    return SignInRefused("The email address or the password is not right.")
 
 
 def _digest(text: str) -> str:

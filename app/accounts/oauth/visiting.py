@@ -24,7 +24,7 @@ from app.accounts.oauth.parameters import (
 )
 from app.accounts.oauth.registered_clients import RegisteredClient
 from app.accounts.oauth.server import OAuthServer
-from app.accounts.oauth.signing_in import find_person, find_session
+from app.accounts.oauth.signing_in import find_person, find_session, hold_person
 from app.accounts.oauth.wording import Language, choose_language
 from app.db.installation import Installation
 from app.http.problems import UnsupportedMediaType
@@ -70,6 +70,10 @@ class Visit:
     def person(self) -> Person | None:
         """Who is signed in in this browser."""
         return find_person(self.session, self.cookie(self.cookies.session_name))
+
+    def held_person(self) -> Person | None:
+        """The same, who stays signed in until this transaction ends."""
+        return hold_person(self.session, self.cookie(self.cookies.session_name))
 
     def signed_in(self) -> SignInSession | None:
         """How they are."""

@@ -59,11 +59,11 @@ def change_password(session: Session, change: ProvenChange) -> int:
 
     Refuses with `PasswordChanged` if the present password is no longer the one that was proved.
     """
-    # Tries before people: the order in which a sign-in locks them too.
-    forgive_try(session, change.email, change.address)
+    # People before tries: the order in which a sign-in locks them too.
     person = get_or_refuse(session, Person, change.person_id, lock=True)
     if person.password_argon2 != change.from_argon2:
         raise PasswordChanged("The password was changed meanwhile; sign in again.")
+    forgive_try(session, change.email, change.address)
     return set_password(session, person, change.to_argon2, "person:password_changed")
 
 

@@ -133,9 +133,9 @@ def test_a_right_password_clears_its_email_but_of_the_address_only_its_own_try(
     parties: Parties, client_id: str, installation: Installation
 ) -> None:
     def signs_in() -> None:
-        person_id = check_sign_in(installation, EMAIL, PASSWORD, HOME)
+        proven = check_sign_in(installation, EMAIL, PASSWORD, HOME)
         with installation.transaction(ANONYMOUS) as session:
-            start_session(session, person_id, HOME)
+            start_session(session, proven, HOME)
 
     for _ in range(10):
         signs_in()
@@ -167,9 +167,9 @@ def test_right_and_wrong_tries_at_the_same_moment_never_fail_otherwise(
 ) -> None:
     def one(_number: int) -> str:
         try:
-            person_id = check_sign_in(installation, EMAIL, PASSWORD, HOME)
+            proven = check_sign_in(installation, EMAIL, PASSWORD, HOME)
             with installation.transaction(ANONYMOUS) as session:
-                start_session(session, person_id, HOME)
+                start_session(session, proven, HOME)
             clock.advance(timedelta(milliseconds=1))
             forget_lapsed(installation)  # takes away the very row that the next try needs
         except TooManyTries as refusal:
