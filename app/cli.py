@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.settings import Settings, SettingsError, load_settings
+from app.key_commands import keys
+from app.terminal import home_of, key_in, settings_here
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from app.db.installation import Installation
-    from app.kernel.jwk import SigningKey
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,7 +38,7 @@ def init(as_json: bool) -> None:
     """
     from app.initialising import initialise
 
-    result = initialise(_settings())
+    result = initialise(settings_here())
     if as_json:
         click.echo(json.dumps(result))
         return
@@ -48,12 +48,15 @@ def init(as_json: bool) -> None:
         click.echo(f"admin_client_secret {result['admin_client_secret']}   (shown once)")
 
 
+main.add_command(keys)
+
+
 @main.command()
 def migrate() -> None:
     """Bring both stores to the newest shape."""
     from app.initialising import migrate_stores
 
-    migrate_stores(_settings())
+    migrate_stores(settings_here())
     click.echo("both stores are current", err=True)
 
 
@@ -70,8 +73,8 @@ def serve(host: str, port: int, workers: int, no_jobs: bool, alone: bool) -> Non
     if alone:
         run_server(host, port, workers)
         return
-    settings = _settings()
-    _warn_of_loss(_home(settings))
+    settings = settings_here()
+    _warn_of_loss(home_of(settings))
     bind = ("--host", host, "--port", str(port), "--workers", str(workers))
     children = [Child("server", zhigu_command("serve", "--alone", *bind))]
     if not no_jobs:
@@ -88,43 +91,8 @@ def work() -> None:
     """Run background jobs until told to stop."""
     from app.serving import run_worker
 
-    _home(_settings())
+    home_of(settings_here())
     run_worker()
-
-
-@main.group()
-def keys() -> None:
-    """Signing keys of an organisation; the private half never reaches the server."""
-
-
-@keys.command("new")
-@click.argument("file", type=click.Path(path_type=Path))
-def keys_new(file: Path) -> None:
-    """Make an Ed25519 key in FILE (mode 0600) and print its public half as a JWK."""
-    from app.kernel.jwk import new_key_file
-
-    try:
-        public = new_key_file(file)
-    except FileExistsError as error:
-        raise click.ClickException(f"{file} exists; it is not overwritten") from error
-    except OSError as error:
-        raise click.ClickException(f"{file} cannot be made: {error.strerror}") from error
-    click.echo(json.dumps(public.jwk))
-
-
-@keys.command("prove")
-@click.option("--key", "key_file", required=True, type=click.Path(path_type=Path, exists=True))
-@click.argument("organisation")
-@click.argument("nonce")
-def keys_prove(key_file: Path, organisation: str, nonce: str) -> None:
-    """Print the proof of possession that registering a key asks for; NONCE is its `nonce`."""
-    from app.kernel.canonical import canonical
-    from app.kernel.clock import SystemClock
-    from app.kernel.jws import KEY_PROOF_TYPE, sign_compact
-
-    payload = canonical({"organisation": organisation, "nonce": nonce})
-    key = _key(key_file)
-    click.echo(sign_compact(key, payload, typ=KEY_PROOF_TYPE, at=SystemClock().now()))
 
 
 @main.command()
@@ -145,7 +113,7 @@ def sign(key_file: Path, terms: Any) -> None:
         raise click.ClickException(
             "TERMS is not in canonical form: sign the bytes as they were served"
         )
-    click.echo(sign_detached(_key(key_file), content, typ=TERMS_TYPE, at=SystemClock().now()))
+    click.echo(sign_detached(key_in(key_file), content, typ=TERMS_TYPE, at=SystemClock().now()))
 
 
 @main.command()
@@ -180,7 +148,7 @@ def fsck(as_json: bool) -> None:
     """Check every invariant on the live stores, read-only; exit 1 when one is broken."""
     from app.reports.fsck import check_everything
 
-    problems = list(check_everything(_home(_settings())))
+    problems = list(check_everything(home_of(settings_here())))
     if as_json:
         click.echo(json.dumps([{"group": p.group, "problem": p.text} for p in problems]))
     else:
@@ -213,7 +181,7 @@ def usage_recount(grant_id: str | None, everything: bool, apply: bool, as_json: 
     if everything == (grant_id is not None):
         raise click.UsageError("say --grant ID or --all")
     try:
-        found = list(recount(_home(_settings()), grant_id, apply=apply))
+        found = list(recount(home_of(settings_here()), grant_id, apply=apply))
     except RowNotFound as error:
         raise click.ClickException(error.detail) from error
     if as_json:
@@ -252,7 +220,7 @@ def usage_export(
     days = (None if one is None else one.date() for one in (first_on, last_on))
     wanted = UsageFilter(contract_id, listing_id, *days)
     try:
-        count = export_to(file, _home(_settings()), OPERATOR, wanted)
+        count = export_to(file, home_of(settings_here()), OPERATOR, wanted)
     except Refusal as refusal:
         raise click.ClickException(refusal.detail) from refusal
     except OSError as error:
@@ -268,7 +236,7 @@ def inspect(any_id: str, as_json: bool) -> None:
     from app.kernel.refusals import RowNotFound
     from app.reports.inspecting import inspect_any
 
-    home = _home(_settings())
+    home = home_of(settings_here())
     try:
         sales = inspect_any(home, any_id)
     except RowNotFound as error:
@@ -295,7 +263,7 @@ def sandbox(port: int, workers: int) -> None:
     from app.sandbox.running import start_sandbox
 
     with _clear_errors():
-        supervisor, demo = start_sandbox(_settings(), port, workers, say=_say)
+        supervisor, demo = start_sandbox(settings_here(), port, workers, say=_say)
     click.echo(welcome(demo))
     sys.exit(supervisor.run())
 
@@ -311,7 +279,7 @@ def demo(url: str | None) -> None:
     from app.sandbox.running import running_demo
     from app.sandbox.story import play, story_text
 
-    with _clear_errors(), running_demo(_settings(), url, say=_say) as found:
+    with _clear_errors(), running_demo(settings_here(), url, say=_say) as found:
         told = play(found, Progress().step)
     click.echo(story_text(told))
 
@@ -324,7 +292,7 @@ def demo_token(who: str, url: str | None) -> None:
     from app.sandbox.seeding import load_demo
 
     with _clear_errors():
-        click.echo(load_demo(_settings().home, url).client(who).fresh_token())
+        click.echo(load_demo(settings_here().home, url).client(who).fresh_token())
 
 
 @contextmanager
@@ -342,24 +310,6 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _key(path: Path) -> SigningKey:
-    from app.kernel.jwk import JoseInvalid, load_key_file
-
-    try:
-        return load_key_file(path)
-    except JoseInvalid as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _home(settings: Settings) -> Installation:
-    from app.opening import NotInitialised, open_home
-
-    try:
-        return open_home(settings)
-    except NotInitialised as error:
-        raise click.ClickException(str(error)) from error
-
-
 def _warn_of_loss(installation: Installation) -> None:
     """Say which store may lose what it has committed, as it is set up."""
     from app.db.durability import durability_doubts
@@ -369,13 +319,6 @@ def _warn_of_loss(installation: Installation) -> None:
         click.echo(f"WARNING: {doubt}", err=True)
     for engine in stores.values():
         engine.dispose()
-
-
-def _settings(**overrides: Any) -> Settings:
-    try:
-        return load_settings(**overrides)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TypedDict
 
 from app.accounts.bootstrapping import ensure_operator
 from app.accounts.oauth.token_keys import ensure_token_key
 from app.audit.log_keys import ensure_log_key
 from app.db.engine import make_engine
-from app.db.installation import open_installation
 from app.db.migrating import migrate
 from app.kernel.actor import OPERATOR
 from app.kernel.clock import SystemClock
-from app.kernel.sealing import ensure_master_keys
+from app.kernel.key_file import NAME, ensure_key_file
 from app.metering.history.partitions import make_months
+from app.opening import alone_in, open_home
 from app.settings import Settings
 
 
@@ -36,15 +32,15 @@ def initialise(settings: Settings) -> Initialised:
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
-    with _alone_in(settings.home):
+    with alone_in(settings.home):
         return _initialise(settings)
 
 
 def _initialise(settings: Settings) -> Initialised:
     settings.files_dir.mkdir(exist_ok=True)
-    keys = ensure_master_keys(settings.home / "master.keys")
+    ensure_key_file(settings.home / NAME)
     migrate_stores(settings)
-    installation = open_installation(settings, SystemClock(), keys)
+    installation = open_home(settings)
     with installation.transaction(OPERATOR) as session:
         ensure_log_key(session)
         ensure_token_key(session)
@@ -56,14 +52,6 @@ def _initialise(settings: Settings) -> Initialised:
         "admin_client_id": client_id,
         "admin_client_secret": secret,
     }
-
-
-@contextmanager
-def _alone_in(home: Path) -> Iterator[None]:
-    """Two that make a master key at once would seal with a key that the other replaces."""
-    with (home / "init.lock").open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def migrate_stores(settings: Settings) -> None:

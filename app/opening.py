@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from app.db.installation import Installation, open_installation
 from app.http.logs import configure_logs
 from app.kernel.clock import SystemClock
-from app.kernel.sealing import load_master_keys
+from app.kernel.key_file import NAME, WatchedKeys
 from app.settings import Settings
 
 DIE_WITH_PARENT = "ZHIGU_DIE_WITH_PARENT"
@@ -25,7 +29,7 @@ class NotInitialised(Exception):
 def open_home(settings: Settings) -> Installation:
     """The installation that `zhigu init` made at `settings.home`."""
     try:
-        keys = load_master_keys(settings.home / "master.keys")
+        keys = WatchedKeys(settings.home / NAME)
     except FileNotFoundError as error:
         raise NotInitialised(f"{settings.home} is not initialised: run `zhigu init`") from error
     return open_installation(settings, SystemClock(), keys)
@@ -36,3 +40,13 @@ def prepare_process() -> None:
     configure_logs()
     if os.environ.get(DIE_WITH_PARENT) and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextmanager
+def alone_in(home: Path) -> Iterator[None]:
+    """Let one process at a time make or change the keys of `home`: two that make a master key at
+    once would seal with a key that the other replaces.
+    """
+    with (home / "init.lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

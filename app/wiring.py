@@ -27,6 +27,7 @@ from app.contracts import models as contracts_models
 from app.contracts import routes as contracts_routes
 from app.contracts import tasks as contracts_tasks
 from app.db.columns import market_metadata
+from app.db.sealed import SealedColumn, sealed_columns
 from app.http import models as http_models
 from app.http.documented import ApiParts
 from app.http.idempotency import forget_old_answers
@@ -48,6 +49,11 @@ from app.reports import readiness
 from app.reports import routes as reports_routes
 
 METADATA: Mapping[str, sa.MetaData] = {"market": market_metadata, "usage": usage_metadata}
+
+SEALED: Mapping[str, Sequence[SealedColumn]] = {
+    store: sealed_columns(metadata) for store, metadata in METADATA.items()
+}
+"""Every column that holds sealed text, by store: what a new master key has to seal anew."""
 
 EXTRA_DDL: Mapping[str, Mapping[str, Sequence[str]]] = {
     "market": {

@@ -100,6 +100,18 @@ def test_a_new_key_is_kept_private_and_its_public_half_is_shown(shell: Shell) ->
     assert path.read_bytes() == before
 
 
+def test_keys_are_rotated_while_everything_opens(initialised: Shell) -> None:
+    done = json.loads(initialised.good("keys", "rotate", "--json"))
+    assert (done["master_key"], done["resumed"]) == ("k2", False)
+    assert done["resealed"]["audit_log_key.sealed_private"] == 1
+    initialised.good("init")
+    assert "k3" in initialised.good("keys", "rotate")
+    assert "may still need the master key k1" in initialised.refused("keys", "rotate", "--drop-old")
+    assert stat.S_IMODE((initialised.home / "master.keys").stat().st_mode) == 0o600
+    shown = json.loads((initialised.home / "master.keys").read_text())
+    assert not any(key in initialised.good("keys", "rotate") for key in shown["keys"].values())
+
+
 def test_a_proof_of_possession_is_made_for_one_organisation_and_nonce(shell: Shell) -> None:
     path = shell.home.parent / "acme.key.json"
     public = public_key(json.loads(shell.good("keys", "new", str(path))))

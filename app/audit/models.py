@@ -18,6 +18,7 @@ from app.db.columns import (
     moment_field,
     text_field,
 )
+from app.db.sealed import sealed_field
 
 
 class Leaf(SQLModel, table=True):
@@ -81,5 +82,5 @@ class LogKey(SQLModel, table=True):
     id: str = Field(sa_column=sa.Column(IdText, primary_key=True))
     name: str = text_field(200)
     verifier_key: str = text_field(400)
-    sealed_private: str = long_text_field()
+    sealed_private: str = sealed_field("audit-log-key")
     created_at: datetime = moment_field()

@@ -73,3 +73,9 @@ def record(
         recorded = session.exec(select(Leaf.id).where(Leaf.dedupe_key == dedupe_key)).one()
         return LeafId(recorded)
     return leaf_id
+
+
+def was_recorded(session: Session, dedupe_key: str) -> bool:
+    """Whether something was recorded under this key before."""
+    found = session.exec(select(Leaf.id).where(Leaf.dedupe_key == dedupe_key)).first()
+    return found is not None

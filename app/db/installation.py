@@ -17,7 +17,7 @@ from app.db.session import commit, remember, rollback, store_away
 from app.kernel.actor import Actor
 from app.kernel.clock import Clock
 from app.kernel.refusals import Refusal
-from app.kernel.sealing import MasterKeys
+from app.kernel.sealing import Sealer
 from app.settings import Settings
 
 _ARCHIVE_DIR = "zhigu_archive_dir"
@@ -29,7 +29,7 @@ class Installation:
 
     settings: Settings
     clock: Clock
-    keys: MasterKeys
+    keys: Sealer
     market: Engine
     usage: Engine
 
@@ -85,7 +85,7 @@ class Installation:
             raise store_away(error) from error
 
 
-def open_installation(settings: Settings, clock: Clock, keys: MasterKeys) -> Installation:
+def open_installation(settings: Settings, clock: Clock, keys: Sealer) -> Installation:
     """The installation that `settings` describe; connects to nothing yet."""
     usage = make_engine(settings.store_url("usage"))
     usage.update_execution_options(**{_ARCHIVE_DIR: settings.archive_dir})

@@ -19,7 +19,7 @@ from app.http.models import AnsweredRequest
 from app.http.request_state import Answer
 from app.kernel.actor import Actor, job_actor
 from app.kernel.refusals import Malformed, RuleBroken, StepNotAllowed
-from app.kernel.sealing import MasterKeys
+from app.kernel.sealing import Sealer
 
 KEEP = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
@@ -54,7 +54,7 @@ def read_key(values: Iterable[str]) -> str | None:
 
 
 def request_digests(
-    keys: MasterKeys, method: str, path: str, query: bytes, body_sha256: bytes
+    keys: Sealer, method: str, path: str, query: bytes, body_sha256: bytes
 ) -> list[str]:
     """What makes two requests the same request: its fingerprint under each master key.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 import hmac
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,6 +23,23 @@ _NONCE_BYTES = 12
 
 class SealBroken(ValueError):
     """A sealed secret does not open: wrong key, wrong purpose, or altered."""
+
+
+@runtime_checkable
+class Sealer(Protocol):
+    """Seals and opens under the master keys of the moment."""
+
+    def seal(self, secret: bytes, purpose: str) -> str:
+        """`secret` as sealed text that only opens for the same `purpose`."""
+        ...
+
+    def unseal(self, sealed: str, purpose: str) -> bytes:
+        """The secret inside `sealed`; raises `SealBroken` when anything about it is wrong."""
+        ...
+
+    def fingerprints(self, data: bytes, purpose: str) -> list[str]:
+        """What tells `data` from other data, under each key, the current one first."""
+        ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,13 +66,34 @@ class MasterKeys:
     def unseal(self, sealed: str, purpose: str) -> bytes:
         """The secret inside `sealed`; raises `SealBroken` when anything about it is wrong."""
         try:
-            version, name, wrapped, body = sealed.split(".")
-            if version != "v1":
-                raise SealBroken("unknown seal version")
-            data_key = _decrypt(self.keys[name], _bytes(wrapped), f"wrap:{purpose}")
-            return _decrypt(data_key, _bytes(body), purpose)
+            _, _, _, body = sealed.split(".")
+            return _decrypt(self._data_key(sealed, purpose), _bytes(body), purpose)
         except (KeyError, ValueError, InvalidTag) as error:
             raise SealBroken("the sealed secret does not open") from error
+
+    def reseal(self, sealed: str, purpose: str) -> str:
+        """The same secret under the current key: only its data key is wrapped anew.
+
+        Copies of one text stay equal, so whoever knows them by their text still does. Raises
+        `SealBroken` when it does not open: nothing broken gets a new wrapping.
+        """
+        if key_name(sealed) == self.current:
+            return sealed
+        self.unseal(sealed, purpose)
+        data_key = self._data_key(sealed, purpose)
+        key, wrap = self.keys[self.current], f"wrap:{purpose}"
+        # A nonce made of what it encrypts is used again for the very same only.
+        nonce = hmac.digest(
+            hmac.digest(key, b"reseal", "sha256"), data_key + wrap.encode(), "sha256"
+        )
+        wrapped = _encrypt(key, data_key, wrap, nonce[:_NONCE_BYTES])
+        return ".".join(("v1", self.current, _text(wrapped), sealed.rpartition(".")[2]))
+
+    def _data_key(self, sealed: str, purpose: str) -> bytes:
+        version, name, wrapped, _ = sealed.split(".")
+        if version != "v1":
+            raise SealBroken("unknown seal version")
+        return _decrypt(self.keys[name], _bytes(wrapped), f"wrap:{purpose}")
 
     def fingerprints(self, data: bytes, purpose: str) -> list[str]:
         """64 hex digits that tell `data` from other data, under each key, the current one first.
@@ -70,28 +108,18 @@ class MasterKeys:
         return [hmac.digest(subkey, data, "sha256").hex() for subkey in subkeys]
 
 
+def key_name(sealed: str) -> str:
+    """The name of the master key that `sealed` opens under; raises `SealBroken` when it is none."""
+    version, _, rest = sealed.partition(".")
+    name, dot, _ = rest.partition(".")
+    if version != "v1" or not name or not dot:
+        raise SealBroken("this is not sealed text")
+    return name
+
+
 def new_master_key() -> bytes:
     """32 fresh random bytes."""
     return os.urandom(32)
-
-
-def load_master_keys(path: Path) -> MasterKeys:
-    """The master keys kept in the file at `path`; raises `FileNotFoundError` or `SealBroken`."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        encoded = content["keys"].items()
-        keys = {name: base64.b64decode(text, validate=True) for name, text in encoded}
-        return MasterKeys(content["current"], keys)
-    except (KeyError, ValueError, AttributeError) as error:
-        raise SealBroken(f"{path.name} is not a file of master keys") from error
-
-
-def ensure_master_keys(path: Path) -> MasterKeys:
-    """The master keys at `path`; a first one is made, readable by its owner only, if none is."""
-    if not path.exists():
-        content = {"current": "k1", "keys": {"k1": base64.b64encode(new_master_key()).decode()}}
-        write_private(path, json.dumps(content).encode())
-    return load_master_keys(path)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -104,10 +132,16 @@ def write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+    # A name that power loss takes back would leave rows sealed under a key that nobody has.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
-def _encrypt(key: bytes, plain: bytes, purpose: str) -> bytes:
-    nonce = os.urandom(_NONCE_BYTES)
+def _encrypt(key: bytes, plain: bytes, purpose: str, nonce: bytes = b"") -> bytes:
+    nonce = nonce or os.urandom(_NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, plain, purpose.encode())
 
 

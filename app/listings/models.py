@@ -21,6 +21,7 @@ from app.db.columns import (
     ref_field,
     text_field,
 )
+from app.db.sealed import sealed_field
 from app.listings.codes import Delivery, OpenType, Scene
 from app.listings.states import Decision, ListingState, Side
 from app.listings.upstreams import AuthKind
@@ -138,7 +139,7 @@ class UpstreamApi(SQLModel, table=True):
     auth_kind: AuthKind = enum_field(AuthKind)
     auth_name: str = text_field(NAME_CHARS)
     auth_details: dict[str, Any] | None = json_field(nullable=True)
-    sealed: str | None = long_text_field(nullable=True)
+    sealed: str | None = sealed_field("upstream:{listing_id}", nullable=True)
     timeout_s: int = int_field()
     body_max_bytes: int = int_field()
     set_at: datetime = moment_field()

@@ -11,9 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.db.changes import announce
 from app.db.engine import is_sqlite
 from app.metering.grants import CompiledGrant, compiled_from
-from app.metering.tables import grant_state, grant_terms
-
-GRANT_TOPIC = "grant"
+from app.metering.tables import GRANT_TOPIC, grant_state, grant_terms
 
 
 def apply_grant(connection: sa.Connection, document: Mapping[str, Any], at_us: int) -> bool:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from app.db.changes import feed_tables
 from app.db.columns import IdText, JsonText, market_metadata
+from app.db.sealed import INFO, Sealed
 
 usage_metadata = sa.MetaData(naming_convention=market_metadata.naming_convention)
 
@@ -22,6 +23,15 @@ _CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 _ON_SQLITE: dict[str, Any] = {"dialect": "sqlite"}
 
 Hash = sa.String(64)
+
+GRANT_TOPIC = "grant"
+"""On the change feed: a grant is other than before."""
+
+_CREDENTIAL = Sealed(
+    "upstream:{listing_id}",
+    path=("upstream", "auth", "sealed"),
+    announces=(GRANT_TOPIC, "grant_id"),
+)
 
 # SQLite builds a table of its own for a list of more than two, at each insert: half of its cost.
 _KINDS = "kind = 'day' OR kind = 'month' OR kind = 'quarter' OR kind = 'year' OR kind = 'contract'"
@@ -90,7 +100,7 @@ grant_terms = sa.Table(
     _id("plan_id"),
     _id("version_id"),
     sa.Column("terms_sha256", Hash, nullable=False),
-    sa.Column("compiled", JsonText, nullable=False),
+    sa.Column("compiled", JsonText, nullable=False, info={INFO: _CREDENTIAL}),
     _int("applied_at_us"),
     sa.ForeignKeyConstraint(["grant_id"], ["grant_state.grant_id"]),
     **_CLUSTERED,

@@ -27,6 +27,7 @@ from app.metering import checking as metering_checking
 from app.metering import checking_links as metering_links
 from app.metering.history import archive_links
 from app.metering.usage import checking_notices as metering_notices
+from app.reports import checking_seals
 
 PATIENCE_S = 10.0
 LOOK_AGAIN_S = 0.25
@@ -63,6 +64,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("metering", lambda seen: archive_links.problems(seen.before, seen.market, seen.after)),
     ("billing", lambda seen: billing_checking.problems(seen.market, seen.after)),
     ("billing", lambda seen: billing_leaves.problems(seen.market)),
+    ("sealing", lambda seen: checking_seals.problems(seen.market, seen.after)),
 )
 
 

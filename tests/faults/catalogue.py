@@ -8,6 +8,7 @@ DEEDS: dict[str, str] = {
     "kill -9 of a worker in an invoice run": "F-A2",
     "kill -9 of a worker that opens a payment's page or sends a payout": "F-A2",
     "kill -9 of a process that signs, and of the worker that brings it into force": "F-A2",
+    "kill -9 of a process that rotates the keys": "F-A2",
     "a statement of settling or taking back fails, each in turn": "F-A3",
     "a statement of granting, sealing or closing fails, each in turn": "F-A3",
     "PostgreSQL crashes under load (-m immediate) and starts again": "F-A3",

@@ -1,6 +1,7 @@
 """Errands: work beside calls, each life of it a fork that ends by kill -9 at some step of its way.
 
-What a step is: a statement or commit in either store, or the moment after a commit. A life that
+What a step is: a statement or commit in either store, the moment after a commit, or a file that is
+forced to disk. A life that
 came to the end of its errand says so by its exit code: somebody was told.
 """
 
@@ -80,6 +81,13 @@ def run_errand(settings: Settings, at: datetime, errand: Errand, end: End) -> No
             steps.take()
 
         engine.dialect.do_commit = commit  # type: ignore[method-assign]
+    really_force = os.fsync
+
+    def force(descriptor: int) -> None:
+        steps.take()
+        really_force(descriptor)
+
+    os.fsync = force
     try:
         errand(installation)
     except Refusal:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from app.kernel import clock, ids
 from app.kernel.canonical import NotCanonical, canonical
-from app.kernel.sealing import MasterKeys, SealBroken, ensure_master_keys, load_master_keys
+from app.kernel.key_file import ensure_key_file
+from app.kernel.sealing import MasterKeys, SealBroken
 
 
 def test_a_day_in_chongqing_starts_at_sixteen_hundred_utc_the_day_before() -> None:
@@ -186,9 +187,12 @@ def test_no_altered_sealed_text_opens(data: st.DataObject) -> None:
 
 def test_the_file_of_master_keys_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "home" / "master.keys"
-    made = ensure_master_keys(path)
+    ensure_key_file(path)
+    made = path.read_bytes()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert ensure_master_keys(path).keys == made.keys
+    ensure_key_file(path)
+    assert path.read_bytes() == made
     path.write_text("{}")
     with pytest.raises(SealBroken):
-        load_master_keys(path)
+        ensure_key_file(path)
+    assert path.read_text() == "{}"

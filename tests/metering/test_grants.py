@@ -51,3 +51,29 @@ def test_a_grant_is_framed_by_its_first_call() -> None:
     frame = opened.frame_for(NOON_US)
     assert [counter.limit_units for counter in frame.counters] == [5, None]
     assert opened.frame_for(NOON_US) is frame
+
+
+def test_a_credential_that_was_sealed_anew_takes_the_place_of_the_one_before() -> None:
+    """A worker that kept the old text could open it no more once the old key is dropped."""
+
+    def sealed(text: str, epoch: int = 1, name: str = "grt_one") -> CompiledGrant:
+        return grant(name, epoch=epoch, upstream={"auth": {"sealed": text}})
+
+    book = GrantBook()
+    for name in ("grt_one", "grt_two"):
+        book.put(sealed("v1.k1.a.b", name=name))
+    for name in ("grt_one", "grt_two"):
+        book.put(sealed("v1.k2.a.b", name=name))
+    one, two = book.get("grt_one"), book.get("grt_two")
+    assert one is not None
+    assert two is not None
+    assert one.grant.upstream == {"auth": {"sealed": "v1.k2.a.b"}}
+    assert one.grant.upstream is two.grant.upstream, "what is equal is still held once"
+    book.put(sealed("v1.k2.a.b"))
+    assert book.get("grt_one") is one, "what is the same changes nothing"
+    book.put(sealed("v1.k3.a.b", epoch=2))
+    book.put(sealed("v1.k2.a.b"))
+    newest = book.get("grt_one")
+    assert newest is not None
+    assert newest.grant.epoch == 2
+    assert len(book) == 2

@@ -57,11 +57,10 @@ NOT_LOOKED_AT = {
     "listing_review": "looked at beside each version, of which there is none here",
     "processor_customer": "the processor's name for a buyer",
     "product_sequence": "a number that is given out",
+    "refresh_token": "good once, and what it came of is held against the log",
     "revoked_token": "kept while the token would have lasted, and its leaf names it",
     "sign_in_session": "a browser that is signed in",
     "sign_in_tries": "a count that is forgotten",
-    "token_key": "signs tokens of ten minutes",
-    "upstream": "what was submitted of it stands in its version's hash",
     "used_nonce": "kept for ten minutes",
     "webhook_received": "what it is about is looked up, never taken from it",
 }

@@ -1,4 +1,4 @@
-"""Issuing: access tokens as RFC 9068 wants them, signed by the newest token key."""
+"""Issuing: access tokens as RFC 9068 wants them, signed by the token key of the moment."""
 
 from __future__ import annotations
 

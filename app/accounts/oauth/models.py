@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from app.accounts.models import SHA256_CHARS
-from app.db.columns import id_field, long_text_field, moment_field, ref_field, text_field
+from app.db.columns import id_field, moment_field, ref_field, text_field
+from app.db.sealed import sealed_field
 
 SCOPE_CHARS = 1000
 
@@ -20,7 +21,7 @@ class TokenKey(SQLModel, table=True):
 
     kid: str = Field(sa_column=sa.Column(sa.String(43), primary_key=True))
     public_x: str = text_field(43)
-    sealed_private: str = long_text_field()
+    sealed_private: str = sealed_field("token-key:{kid}")
     created_at: datetime = moment_field(index=True)
     retired_at: datetime | None = moment_field(nullable=True)
 

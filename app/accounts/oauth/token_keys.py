@@ -4,34 +4,87 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from app.accounts.oauth.models import TokenKey
 from app.db.installation import Installation, installation_of
 from app.db.session import now
 from app.kernel.actor import ANONYMOUS
 from app.kernel.jwk import PublicKey, base64url, base64url_decode, new_key
+from app.kernel.sealing import SealBroken
 
 OVERLAP = timedelta(hours=1)
 """How long a retired key still verifies: longer than any token lives."""
+PUBLISHED_BEFORE = timedelta(minutes=10)
+"""How long a key is published before it signs: others may keep `/oauth/jwks` for five minutes."""
 RELOAD_AT_MOST_EVERY_S = 1.0
 
 
 def ensure_token_key(session: Session) -> TokenKey:
-    """The newest key in use; a first one is made if there is none."""
+    """The key that signs now: of those in use the one that retires first. A first key is made if
+    there is none.
+
+    A key's `retired_at` lies ahead while its successor is only published: see `rotate_token_key`.
+    """
     found = session.exec(
         select(TokenKey)
-        .where(col(TokenKey.retired_at).is_(None))
-        .order_by(col(TokenKey.created_at).desc(), col(TokenKey.kid))
+        .where(sa.or_(col(TokenKey.retired_at).is_(None), col(TokenKey.retired_at) > now(session)))
+        .order_by(col(TokenKey.retired_at).nulls_last(), col(TokenKey.kid))
         .limit(1)
     ).first()
-    if found is not None:
-        return found
+    return found if found is not None else _new_token_key(session)
+
+
+def rotate_token_key(session: Session) -> TokenKey:
+    """A new key, which signs from `PUBLISHED_BEFORE` on; those before it retire then."""
+    for row in session.exec(_in_use().with_for_update()):
+        row.retired_at = now(session) + PUBLISHED_BEFORE
+    return _new_token_key(session)
+
+
+def newest_token_key(session: Session) -> TokenKey:
+    """The key that signs now or will next."""
+    return session.exec(_in_use()).one()
+
+
+def retired_token_keys(session: Session) -> Sequence[TokenKey]:
+    """Keys that sign no more or will not for long, the oldest first."""
+    return session.exec(
+        select(TokenKey)
+        .where(col(TokenKey.retired_at).is_not(None))
+        .order_by(col(TokenKey.retired_at), col(TokenKey.kid))
+        .with_for_update()
+    ).all()
+
+
+def holds_until(row: TokenKey) -> datetime:
+    """When the last token of a retired key has lapsed, and the key is published no longer."""
+    assert row.retired_at is not None
+    return row.retired_at + OVERLAP
+
+
+def check_pair(installation: Installation, row: TokenKey) -> None:
+    """Raise `SealBroken` unless the public half is that of the private one which is sealed: who can
+    write a row still signs no tokens.
+    """
+    secret = installation.keys.unseal(row.sealed_private, _purpose(row.kid))
+    public = PublicKey(Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw())
+    if (base64url(public.raw), public.thumbprint) != (row.public_x, row.kid):
+        raise SealBroken(f"token key {row.kid} is not the one that was sealed")
+
+
+def _in_use() -> SelectOfScalar[TokenKey]:
+    return select(TokenKey).where(col(TokenKey.retired_at).is_(None)).order_by(col(TokenKey.kid))
+
+
+def _new_token_key(session: Session) -> TokenKey:
     key = new_key()
     row = TokenKey(
         kid=key.kid,

@@ -195,12 +195,17 @@ class GrantBook:
         return len(self._by_id)
 
     def put(self, grant: CompiledGrant) -> None:
-        """Take in a grant; an epoch that is not newer than the one here changes nothing."""
+        """Take in a grant; an epoch that is not newer than the one here changes nothing, unless
+        its credential has been sealed anew since.
+        """
         known = self._by_id.get(grant.grant_id)
         if known is not None:
-            if known.grant.epoch >= grant.epoch:
+            newer = grant.epoch - known.grant.epoch
+            if newer < 0 or (newer == 0 and grant.upstream == known.grant.upstream):
                 return
             self._by_listing[known.grant.buyer_id, known.grant.slug].remove(known)
+            if newer == 0 and self._alike[grant.version_id].upstream != grant.upstream:
+                del self._alike[grant.version_id]
         opened = OpenGrant(share_terms(grant, self._alike), self._workers)
         self._by_id[grant.grant_id] = opened
         self._by_listing.setdefault((grant.buyer_id, grant.slug), []).append(opened)

@@ -20,8 +20,9 @@ from app.db.installation import Installation
 from app.kernel.actor import job_actor
 from app.metering.gateway.admission import GrantBook
 from app.metering.gateway.principals import PrincipalCache
-from app.metering.granting import GRANT_TOPIC, load_grant, load_grants
+from app.metering.granting import load_grant, load_grants
 from app.metering.grants import CompiledGrant, share_terms
+from app.metering.tables import GRANT_TOPIC
 
 STALE_AFTER_S = 1.0
 # After a stall of this process its look is overdue, and comes within milliseconds.

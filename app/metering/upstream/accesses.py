@@ -6,7 +6,7 @@ import asyncio
 
 import aiohttp
 
-from app.kernel.sealing import MasterKeys, SealBroken
+from app.kernel.sealing import SealBroken, Sealer
 from app.metering.upstream.answers import Upstream
 from app.metering.upstream.certificates import client_context
 from app.metering.upstream.credentials import (
@@ -32,7 +32,7 @@ Name = tuple[str, SealedCredential]
 class Accesses:
     """Opens credentials, and keeps what is dear to make of them; belongs to one event loop."""
 
-    def __init__(self, keys: MasterKeys) -> None:
+    def __init__(self, keys: Sealer) -> None:
         self._keys = keys
         self._credentials: Memory[Name, Credential] = Memory(CREDENTIALS_MAX)
         self._certified: Memory[Name, Credential] = Memory(CONTEXTS_MAX)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
-from app.kernel.sealing import MasterKeys
+from app.kernel.sealing import Sealer
 
 # A shorter secret stands in ordinary data by chance.
 ECHO_MIN_LENGTH = 8
@@ -102,12 +102,12 @@ def sealed_credential_of(document: Mapping[str, Any]) -> SealedCredential:
     )
 
 
-def open_secret(sealed: SealedCredential, listing_id: str, keys: MasterKeys) -> str:
+def open_secret(sealed: SealedCredential, listing_id: str, keys: Sealer) -> str:
     """The secret in the clear; raises `SealBroken` (a `ValueError`) when it does not open."""
     return keys.unseal(sealed.sealed, f"upstream:{listing_id}").decode("utf-8")
 
 
-def open_credential(sealed: SealedCredential, listing_id: str, keys: MasterKeys) -> Credential:
+def open_credential(sealed: SealedCredential, listing_id: str, keys: Sealer) -> Credential:
     """A credential that is usable as it is; raises `SealBroken` when it does not open."""
     if sealed.kind is CredentialKind.NONE:
         return Credential()

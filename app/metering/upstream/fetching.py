@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from app.kernel.addresses import Allowance, resolve_host
-from app.kernel.sealing import MasterKeys
+from app.kernel.sealing import Sealer
 from app.metering.upstream.accesses import Accesses
 from app.metering.upstream.answers import Upstream, UpstreamAnswer, UpstreamRequest
 from app.metering.upstream.breaker import Breaker
@@ -40,7 +40,7 @@ class UpstreamClient:
 
     def __init__(
         self,
-        keys: MasterKeys,
+        keys: Sealer,
         allowances: Sequence[Allowance],
         *,
         resolve: ResolveName = resolve_host,
