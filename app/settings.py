@@ -57,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Networks (CIDR) of the reverse proxies whose `X-Forwarded-For` is believed; without it,
     everybody behind a proxy shares one limit of sign-in tries."""
     upstream_allow: tuple[str, ...] = ()
-    """Non-public upstreams that are allowed, as `CIDR:port`."""
+    """Non-public upstreams and identity providers that are allowed, as `CIDR:port`."""
     body_max_bytes: Size = 1_000_000
     upload_max_bytes: Size = 1_000_000_000
     drain_delay_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0

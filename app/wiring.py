@@ -13,6 +13,7 @@ from app.accounts import routes as accounts_routes
 from app.accounts import tasks as accounts_tasks
 from app.accounts.alliance import models as alliance_models
 from app.accounts.alliance.triggers import SEAT_TRIGGERS
+from app.accounts.identity_providers import models as identity_models
 from app.accounts.oauth import models as oauth_models
 from app.accounts.people import models as people_models
 from app.accounts.scopes import SCOPE_MEANINGS
@@ -73,6 +74,7 @@ MODELS: tuple[ModuleType, ...] = (
     oauth_models,
     people_models,
     alliance_models,
+    identity_models,
     listings_models,
     contracts_models,
     billing_tables,

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlmodel import select
 
+from app.accounts.models import Organisation
 from app.accounts.oauth.token_keys import ensure_token_key
 from app.audit.log_keys import ensure_log_key
 from app.db.installation import Installation
@@ -23,6 +25,7 @@ from app.listings.models import UpstreamApi
 from app.metering.granting import apply_grant
 from app.metering.upstream.credentials import open_secret, sealed_credential_of
 from app.wiring import SEALED
+from tests.accounts.identity_providers.attached import attach_identity_provider
 from tests.conftest import Api
 from tests.contracts.market import Market
 from tests.metering.grant_documents import grant_document
@@ -105,6 +108,8 @@ def vault_at(installation: Installation, api: Api, path: Path) -> Iterator[Vault
         ensure_token_key(session)
         upstream = session.get_one(UpstreamApi, goods.listing_id)
         upstream.sealed = opened.keys.seal(SECRET.encode(), f"upstream:{goods.listing_id}")
+        organisation_id = session.exec(select(Organisation.id)).first()
+    attach_identity_provider(opened, str(organisation_id), 1)
     vault = Vault(opened, path, goods.listing_id)
     vault.apply_grants()
     yield vault

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from app.accounts.alliance import checking as alliance_checking
+from app.accounts.identity_providers import checking as identity_checking
 from app.accounts.models import Client, Organisation, Person, SigningKey, Verification
 from app.accounts.oauth import checking as oauth_checking
 from app.accounts.people import checking as people_checking
@@ -43,6 +44,7 @@ def problems(session: Session) -> Iterator[str]:
     yield from people_checking.problems(session)
     yield from alliance_checking.problems(session)
     yield from oauth_checking.problems(session)
+    yield from identity_checking.problems(session)
     yield from lost_rows(session, "organisation:registered", Organisation.id)
     yield from lost_rows(session, "person:joined", Person.id)
     yield from lost_rows(session, "client:created", Client.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -28,6 +28,7 @@ class PersonWish:
     name: str
     role: Role
     password_argon2: str
+    person_id: str = field(default_factory=lambda: new_id("usr"))
 
 
 def add_person(session: Session, organisation_id: str, wish: PersonWish) -> Person:
@@ -35,10 +36,15 @@ def add_person(session: Session, organisation_id: str, wish: PersonWish) -> Pers
 
     Refuses with `ScopeNotYoursToGive`, `OperatorOnly` or `EmailNotAvailable`.
     """
-    _check_role(session, organisation_id, wish.role)
+    check_role(session, organisation_id, wish.role)
+    return enter_person(session, organisation_id, wish)
+
+
+def enter_person(session: Session, organisation_id: str, wish: PersonWish) -> Person:
+    """The person of `wish`, made and recorded; whether they may be is for the caller to say."""
     moment = now(session)
     person = Person(
-        id=new_id("usr"),
+        id=wish.person_id,
         organisation_id=organisation_id,
         email=fold_email(wish.email),
         name=wish.name,
@@ -55,14 +61,19 @@ def add_person(session: Session, organisation_id: str, wish: PersonWish) -> Pers
 
 def change_role(session: Session, organisation_id: str, person_id: str, role: Role) -> Person:
     """Give the person another role; tokens under the old one hold no longer."""
-    _check_role(session, organisation_id, role)
+    check_role(session, organisation_id, role)
     person = _person(session, organisation_id, person_id)
+    give_role(session, person, role)
+    return person
+
+
+def give_role(session: Session, person: Person, role: Role) -> None:
+    """Let the person, who is locked, have this role; whether they may is for the caller to say."""
     if person.role is not role:
         _keep_an_owner(session, person)
         person.role = role
         person.role_changed_at = now(session)
         _record(session, "person:role_changed", person)
-    return person
 
 
 def remove_person(session: Session, organisation_id: str, person_id: str) -> Person:
@@ -80,7 +91,7 @@ def managed_person(session: Session, organisation_id: str, person_id: str) -> Pe
     """The member, locked, for an actor that could have given them their role; else a refusal."""
     access_managed_organisation(session, organisation_id)
     person = _person(session, organisation_id, person_id)
-    _check_role(session, organisation_id, person.role)
+    check_role(session, organisation_id, person.role)
     if person.removed_at is not None:
         raise RowNotFound("There is no such thing, or it is not yours.")
     return person
@@ -97,7 +108,8 @@ def fold_email(email: str) -> str:
     return email.strip().lower()
 
 
-def _check_role(session: Session, organisation_id: str, role: Role) -> None:
+def check_role(session: Session, organisation_id: str, role: Role) -> None:
+    """Refuse a role that the actor may not give to people of the organisation."""
     organisation = access_managed_organisation(session, organisation_id)
     if organisation.is_operator and role not in ALLIANCE_ROLES:
         raise OperatorOnly("The operator's own people hold alliance roles.")

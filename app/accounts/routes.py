@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from app.accounts.alliance.queries import seat_roles_today
 from app.accounts.alliance.routes import ALLIANCE_ROUTES
 from app.accounts.client_routes import CLIENT_ROUTES
+from app.accounts.identity_providers.routes import IDENTITY_PROVIDER_ROUTES
 from app.accounts.key_routes import KEY_ROUTES
 from app.accounts.member_routes import MEMBER_ROUTES
 from app.accounts.models import Client, Organisation, Person
@@ -250,4 +251,5 @@ ROUTERS = (
     *OAUTH_ROUTES,
     *PEOPLE_ROUTES,
     *ALLIANCE_ROUTES,
+    *IDENTITY_PROVIDER_ROUTES,
 )

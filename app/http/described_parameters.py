@@ -12,6 +12,7 @@ from app.http.paging import MAX_LIMIT, encode_cursor
 
 MEANINGS: Mapping[str, str] = {
     "path any_id": "Any id of a sale: of its contract, a call, an invoice, a payment and so on.",
+    "path domain": "A domain of mail addresses that the organisation claims.",
     "path number": "The number of the leaf in the log, from 0.",
     "path version": "A version of the charter, from 1.",
     "path path": "Which tile: `L/N`, `entries/N`, or a partial one with `.p/W`.",

@@ -37,6 +37,7 @@ WORDS: Mapping[str, Any] = {
     "key_id": example_id("key"),
     "seat_id": example_id("seat"),
     "delegation_id": example_id("dlg"),
+    "domain": "example.cn",
     "listing_id": example_id("lst"),
     "version_id": example_id("ver"),
     "plan_id": example_id("pln"),

@@ -23,6 +23,7 @@ PREFIXES = frozenset(
         "seat",
         "cht",
         "dlg",
+        "idp",
         "lst",
         "ver",
         "pln",

@@ -20,6 +20,7 @@ KINDS = {
     "key_id": "key",
     "seat_id": "seat",
     "delegation_id": "dlg",
+    "domain": "org",
     "negotiation_id": "neg",
     "notice_id": "ntc",
     "contract_id": "ctr",

@@ -97,6 +97,17 @@ BODIES: Mapping[str, Any] = {
         "decision": "rejected",
         "reason": "材料不全",
     },
+    # An address that the guard refuses: nothing is asked of anybody.
+    "PUT /api/v1/organisations/{organisation_id}/identity-provider": {
+        "issuer": "https://127.0.0.1",
+        "client_id": "zhigu",
+        "client_secret": "hush-hush",
+        "domains": ["example.cn"],
+        "default_role": "viewer",
+    },
+    "POST /api/v1/organisations/{organisation_id}/identity-provider/domains/{domain}/confirm": {
+        "evidence": "TXT record seen."
+    },
     "PUT /api/v1/listings/{listing_id}/licence": licence_terms(),
     "PUT /api/v1/listings/{listing_id}/upstream": {
         "base_url": "https://93.184.215.14/v1",

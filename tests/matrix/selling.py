@@ -33,6 +33,7 @@ from app.metering.granting import apply_grant
 from app.metering.grants import compiled_from
 from app.metering.tally.tally import open_tally
 from app.notices.telling import tell
+from tests.accounts.identity_providers.attached import attach_identity_provider
 from tests.billing.sales import contract_of, month_of
 from tests.conftest import Api, Caller
 from tests.listings.examples import complete_metadata, licence_terms, per_unit_plan
@@ -83,7 +84,8 @@ def make_sale(operators: Operators, number: int) -> Sale:
     """A whole sale; `number` makes its names its own."""
     provider, buyer = (make_party(operators, 2 * number + side, number) for side in (0, 1))
     sale = Sale(provider, buyer)
-    sale.ids["provider"] = {"organisation_id": provider.id, **provider.own}
+    domain = attach_identity_provider(operators.installation, provider.id, number)
+    sale.ids["provider"] = {"organisation_id": provider.id, "domain": domain, **provider.own}
     sale.ids["listed"] = _list_goods(operators, provider, f"goods-{number}")
     sale.ids["draft"] = _draft(provider, f"draft-{number}", number)
     sale.ids["sale"] = _sign(operators, sale)
@@ -140,7 +142,11 @@ def _delegate(installation: Installation, client_id: str, person_id: str) -> str
     """What the person, signed in somewhere, has allowed the client."""
     with installation.transaction(OPERATOR) as session:
         signed_in = SignInSession(
-            sha256="0" * 64, person_id=person_id, started_at=now(session), lapses_at=now(session)
+            amr="pwd",
+            sha256="0" * 64,
+            person_id=person_id,
+            started_at=now(session),
+            lapses_at=now(session),
         )
         client = session.get_one(Client, client_id)
         return begin_delegation(session, client, signed_in, "openid", timedelta(days=90)).id

@@ -57,6 +57,7 @@ NOT_LOOKED_AT = {
     "listing_review": "looked at beside each version, of which there is none here",
     "processor_customer": "the processor's name for a buyer",
     "product_sequence": "a number that is given out",
+    "provider_visit": "a browser's way to an identity provider and back, good once",
     "refresh_token": "good once, and what it came of is held against the log",
     "revoked_token": "kept while the token would have lasted, and its leaf names it",
     "sign_in_session": "a browser that is signed in",

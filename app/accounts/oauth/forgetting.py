@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlmodel import Session, and_, col, delete, select
 
+from app.accounts.identity_providers.models import ProviderVisit
 from app.accounts.oauth.models import (
     AuthorizationCode,
     Delegation,
@@ -31,7 +32,15 @@ def forget_lapsed(installation: Installation) -> None:
         dead = select(Delegation.id).where(Delegation.lapses_at < over)
         for child in (AuthorizationCode, RefreshToken):
             session.execute(delete(child).where(col(child.delegation_id).in_(dead)))
-        for model in (RefreshToken, Delegation, SignInSession, RevokedToken, PasswordReset):
+        lapsing = (
+            RefreshToken,
+            Delegation,
+            SignInSession,
+            RevokedToken,
+            PasswordReset,
+            ProviderVisit,
+        )
+        for model in lapsing:
             session.execute(delete(model).where(col(model.lapses_at) < over))
         _forget_tries(session)
 

@@ -58,11 +58,30 @@ def forgive_try(session: Session, email: str, address: str) -> None:
     _keep(mine, Debt(moment, moment))
 
 
+def count_visit(session: Session, address: str) -> None:
+    """Hold one more way to an identity provider against the address, or refuse it uncounted."""
+    row = _address_row(session, address)
+    wait_s = _debt(row).wait_s(now(session))
+    if wait_s:
+        raise TooManyTries(wait_s)
+    _keep(row, add_try(_debt(row), PER_ADDRESS, now(session)))
+
+
+def forgive_visit(session: Session, address: str) -> None:
+    """The way led to somebody: it is not held against the address."""
+    row = _address_row(session, address)
+    _keep(row, take_back(_debt(row), PER_ADDRESS, now(session)))
+
+
 def _locked_rows(
     session: Session, email: str, address: str
 ) -> Iterator[tuple[SignInTries, Allowance]]:
-    yield _locked_row(session, f"address:{address}"), PER_ADDRESS
+    yield _address_row(session, address), PER_ADDRESS
     yield _locked_row(session, f"email:{email}"), PER_EMAIL
+
+
+def _address_row(session: Session, address: str) -> SignInTries:
+    return _locked_row(session, f"address:{address}")
 
 
 def _locked_row(session: Session, name: str) -> SignInTries:

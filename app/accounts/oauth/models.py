@@ -12,6 +12,7 @@ from app.db.columns import id_field, moment_field, ref_field, text_field
 from app.db.sealed import sealed_field
 
 SCOPE_CHARS = 1000
+AMR_CHARS = 40
 
 
 class TokenKey(SQLModel, table=True):
@@ -78,12 +79,16 @@ class RefreshToken(SQLModel, table=True):
 
 
 class SignInSession(SQLModel, table=True):
-    """A browser in which a person is signed in, named by the SHA-256 of its cookie."""
+    """A browser in which a person is signed in, named by the SHA-256 of its cookie.
+
+    `amr` says how they proved themselves (RFC 8176 §2), `fed` that their identity provider did.
+    """
 
     __tablename__ = "sign_in_session"
 
     sha256: str = Field(sa_column=sa.Column(sa.String(SHA256_CHARS), primary_key=True))
     person_id: str = ref_field("person.id")
+    amr: str = text_field(AMR_CHARS)
     started_at: datetime = moment_field()
     lapses_at: datetime = moment_field(index=True)
     ended_at: datetime | None = moment_field(nullable=True)

@@ -23,6 +23,9 @@ _TITLES = {
     "failed": "failed_title",
     "reset": "reset_title",
     "reset_done": "reset_done_title",
+    "company": "company_title",
+    "company_going": "company_going_title",
+    "company_failed": "company_failed_title",
 }
 
 _environment = Environment(

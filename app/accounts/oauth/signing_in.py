@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from sqlmodel import Session, col, select
 
+from app.accounts.identity_providers.queries import may_use_password
 from app.accounts.joining import fold_email
 from app.accounts.models import Organisation, Person
 from app.accounts.oauth.limiting import count_try, forgive_try
@@ -24,6 +25,7 @@ from app.kernel.canonical import sha256_hex
 from app.kernel.refusals import Refusal
 
 SESSION_LIFE = timedelta(hours=8)
+PASSWORD = "pwd"  # noqa: S105 - a method's name (RFC 8176 §2)
 
 
 class SignInRefused(Refusal):
@@ -69,6 +71,7 @@ def check_sign_in(
                 Person.email == (email if email.isprintable() else ""),
                 col(Person.removed_at).is_(None),
                 col(Organisation.suspended_at).is_(None),
+                may_use_password(),
             )
         ).one_or_none()
     person_id, kept = found or (None, None)
@@ -88,12 +91,18 @@ def start_session(session: Session, proven: ProvenSignIn, address: str) -> str:
     if person.password_argon2 != proven.argon2 or not _is_alive(session, person):
         raise _refused()
     forgive_try(session, proven.email, address)
+    return open_session(session, person.id, PASSWORD)
+
+
+def open_session(session: Session, person_id: str, amr: str) -> str:
+    """A fresh session of the person, who proved themselves by `amr`; the cookie's value."""
     value = secrets.token_urlsafe(32)
     moment = now(session)
     session.add(
         SignInSession(
             sha256=_digest(value),
-            person_id=person.id,
+            person_id=person_id,
+            amr=amr,
             started_at=moment,
             lapses_at=moment + SESSION_LIFE,
             ended_at=None,

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from app.http.connecting import is_denied
 from app.metering.upstream.errors import UpstreamFailed, UpstreamUnreachable
-from app.metering.upstream.guarding import AddressDenied
 
 CONNECT_MAX_S = 5.0
 
@@ -24,7 +24,7 @@ def as_failure() -> Iterator[None]:
     except TimeoutError:
         raise
     except aiohttp.ClientConnectorError as error:
-        raise (UpstreamFailed("address") if _is_denied(error) else UpstreamUnreachable()) from error
+        raise (UpstreamFailed("address") if is_denied(error) else UpstreamUnreachable()) from error
     except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
         raise UpstreamFailed("broken") from error
 
@@ -32,10 +32,3 @@ def as_failure() -> Iterator[None]:
 def connect_timeout(timeout_s: float) -> aiohttp.ClientTimeout:
     """Bounds connecting alone, well inside the deadline of the call, to tell the two apart."""
     return aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_MAX_S, timeout_s / 2))
-
-
-def _is_denied(error: BaseException) -> bool:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, AddressDenied):
-        cause = cause.__cause__
-    return cause is not None

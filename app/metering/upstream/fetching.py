@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 import aiohttp
 from yarl import URL
 
+from app.http.connecting import ResolveName
 from app.kernel.addresses import Allowance, resolve_host
 from app.kernel.sealing import Sealer
 from app.metering.upstream.accesses import Accesses
@@ -24,7 +25,6 @@ from app.metering.upstream.errors import (
     UpstreamUnreachable,
 )
 from app.metering.upstream.failing import as_failure, connect_timeout
-from app.metering.upstream.guarding import ResolveName
 from app.metering.upstream.headers import is_plainly_framed, request_headers, response_headers
 from app.metering.upstream.opened import Coming, OpenAnswer
 from app.metering.upstream.pools import ProviderPools

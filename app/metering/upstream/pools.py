@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from app.http.connecting import GuardedConnector, GuardedResolver, ResolveName
 from app.kernel.addresses import Allowance
 from app.metering.upstream.errors import UpstreamBusy
-from app.metering.upstream.guarding import GuardedConnector, GuardedResolver, ResolveName
 
 IDLE_CONNECTION_S = 30.0
 PROVIDER_CONNECTIONS_MAX = 64

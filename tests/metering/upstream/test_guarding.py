@@ -12,14 +12,14 @@ from ipaddress import ip_address
 import aiohttp
 import pytest
 
-from app.kernel.addresses import Address, AddressRefused, UpstreamUrl, refuse_private_host
-from app.metering.upstream import Upstream, UpstreamAnswer, UpstreamClient, UpstreamFailed
-from app.metering.upstream.guarding import (
+from app.http.connecting import (
     AddressDenied,
     GuardedConnector,
     GuardedResolver,
     ResolveName,
 )
+from app.kernel.addresses import Address, AddressRefused, UpstreamUrl, refuse_private_host
+from app.metering.upstream import Upstream, UpstreamAnswer, UpstreamClient, UpstreamFailed
 from app.settings import UpstreamAllowance
 from tests.kernel.test_addresses import DENIED
 from tests.metering.upstream.raw_server import (

@@ -1,4 +1,4 @@
-"""The guard inside the connection: every socket is checked as it is made.
+"""Connecting to others' servers: a guard inside the connection checks every socket as it is made.
 
 A name may resolve to something public when it is registered and to something private a second
 later, so the check of the resolver's answer is repeated on the very address of each socket.
@@ -23,13 +23,20 @@ from app.kernel.addresses import Address, Allowance, why_denied
 
 ResolveName = Callable[[str, int], Sequence[Address]]
 
-# Lookups of one provider at a time: slow name servers of one must not hold up the others.
+# Lookups of one pool at a time: slow name servers of one must not hold up the others.
 LOOKUPS_MAX = 2
 INTERIM_ANSWERS_MAX = 16
 
 
 class AddressDenied(OSError):
     """A host's address may not be connected to."""
+
+
+def is_denied(error: BaseException | None) -> bool:
+    """Whether the guard is behind `error`: aiohttp wraps what a socket refuses."""
+    while error is not None and not isinstance(error, AddressDenied):
+        error = error.__cause__
+    return error is not None
 
 
 class GuardedResolver(AbstractResolver):
@@ -63,7 +70,7 @@ class GuardedResolver(AbstractResolver):
 
 
 class GuardedConnector(TCPConnector):
-    """A connection pool of one provider whose sockets only reach allowed addresses."""
+    """A connection pool whose sockets only reach allowed addresses."""
 
     def __init__(
         self, allowances: Sequence[Allowance], resolver: GuardedResolver, **options: Any
