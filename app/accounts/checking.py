@@ -139,6 +139,8 @@ def _client_problems(session: Session) -> Iterator[str]:
             roles=client.roles,
             auth_method=client.auth_method.value,
             redirect_uris=client.redirect_uris,
+            grant_types=client.grant_types,
+            jwks=client.jwks,
         ):
             yield f"A1: {name} has no leaf that gives it what it may do"
             continue

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlmodel import Session, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from app.accounts.client_keys import read_key_set
 from app.accounts.errors import (
     ClientRevoked,
+    KeyInvalid,
     OperatorOnly,
     ScopeNotYoursToGive,
     SecretNotUsed,
@@ -22,24 +25,37 @@ from app.accounts.queries import access_managed_organisation, access_organisatio
 from app.accounts.redirect_uris import check_redirect_uri
 from app.accounts.roles import ALLIANCE_ROLES, Role, is_admin
 from app.accounts.scopes import ADMIN, SCOPES, TRADING_SCOPES, in_order
-from app.accounts.states import AuthMethod
+from app.accounts.states import AuthMethod, GrantType
 from app.audit.recording import record
 from app.db.session import actor_of, now
 from app.kernel.ids import new_id
+from app.kernel.jwk import JoseInvalid
 from app.kernel.refusals import Malformed, RowNotFound
 
 SECRET_BYTES = 32
+BY_PERSONS = frozenset({GrantType.AUTHORIZATION_CODE})
+"""Grant types by which a person lets a client act for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClientWish:
-    """What a new client is to be."""
+    """What a new client is to be; without grant types, it has those that its kind is made for."""
 
     name: str
     scopes: Sequence[str]
     auth_method: AuthMethod = AuthMethod.SECRET_BASIC
     redirect_uris: Sequence[str] = ()
     roles: Sequence[Role] = ()
+    grant_types: Sequence[GrantType] = ()
+    jwks: Mapping[str, Any] | None = None
+
+    def all_grant_types(self) -> Sequence[GrantType]:
+        """The grant types that it is to have, each once."""
+        if self.grant_types:
+            return [one for one in GrantType if one in self.grant_types]
+        codes = (GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN)
+        own = () if self.auth_method is AuthMethod.NONE else (GrantType.CLIENT_CREDENTIALS,)
+        return [*(codes if self.redirect_uris else ()), *own]
 
 
 def enrol_client(
@@ -69,6 +85,8 @@ def add_client(
         scopes=in_order(wish.scopes),
         roles=sorted({role.value for role in wish.roles}),
         redirect_uris=list(wish.redirect_uris),
+        grant_types=[one.value for one in wish.all_grant_types()],
+        jwks=None if wish.jwks is None else dict(wish.jwks),
         created_at=now(session),
         created_by=actor_of(session).id,
         revoked_at=None,
@@ -84,6 +102,8 @@ def add_client(
         roles=client.roles,
         auth_method=client.auth_method.value,
         redirect_uris=client.redirect_uris,
+        grant_types=client.grant_types,
+        jwks=client.jwks,
     )
     return client, secret
 
@@ -159,11 +179,35 @@ def _check_shape(wish: ClientWish) -> None:
         check_redirect_uri(uri)
     if set(wish.roles) - ALLIANCE_ROLES:
         raise Malformed("Only alliance roles are given to programs; use scopes.", path=".roles")
+    types = set(wish.all_grant_types())
     if wish.auth_method is AuthMethod.NONE and not wish.redirect_uris:
         raise Malformed(
             "A client without a secret signs people in: it needs a redirect address.",
             path=".redirect_uris",
         )
+    if (GrantType.AUTHORIZATION_CODE in types) != bool(wish.redirect_uris):
+        raise Malformed(
+            "Codes are sent to redirect addresses: a client has both or neither.",
+            path=".grant_types",
+        )
+    if wish.auth_method is AuthMethod.NONE and GrantType.CLIENT_CREDENTIALS in types:
+        raise Malformed("A client without a secret has no credentials.", path=".grant_types")
+    if GrantType.REFRESH_TOKEN in types and not types & BY_PERSONS:
+        raise Malformed("Nothing gives this client a refresh token.", path=".grant_types")
+    _check_keys(wish)
+
+
+def _check_keys(wish: ClientWish) -> None:
+    if (wish.auth_method is AuthMethod.PRIVATE_KEY_JWT) != (wish.jwks is not None):
+        raise Malformed(
+            "A client that proves itself by private_key_jwt brings its public keys; no other does.",
+            path=".jwks",
+        )
+    if wish.jwks is not None:
+        try:
+            read_key_set(wish.jwks)
+        except JoseInvalid as error:
+            raise KeyInvalid(f"The client's keys do not hold: {error}.") from error
 
 
 def _client(session: Session, organisation_id: str, client_id: str) -> Client:

@@ -102,12 +102,16 @@ class Verification(SQLModel, table=True):
 class Client(SQLModel, table=True):
     """A program that acts for its organisation; a secret is kept as SHA-256 of 256 random bits.
 
-    `roles` are alliance roles, for the operator's own programs only.
+    `roles` are alliance roles, for the operator's own programs only. `jwks` are the public keys
+    of one that proves itself by `private_key_jwt`.
     """
 
     __tablename__ = "client"
     __table_args__ = (
-        sa.CheckConstraint("(auth_method = 'none') = (secret_sha256 IS NULL)", name="secret"),
+        sa.CheckConstraint(
+            "(auth_method = 'client_secret_basic') = (secret_sha256 IS NOT NULL)", name="secret"
+        ),
+        sa.CheckConstraint("(auth_method = 'private_key_jwt') = (jwks IS NOT NULL)", name="jwks"),
     )
 
     id: str = id_field()
@@ -118,6 +122,8 @@ class Client(SQLModel, table=True):
     scopes: list[Any] = json_field()
     roles: list[Any] = json_field()
     redirect_uris: list[Any] = json_field()
+    grant_types: list[Any] = json_field()
+    jwks: dict[str, Any] | None = json_field(nullable=True)
     created_at: datetime = moment_field()
     created_by: str = text_field(32)
     revoked_at: datetime | None = moment_field(nullable=True, index=True)
@@ -154,7 +160,10 @@ class SigningKey(SQLModel, table=True):
 
 
 class UsedNonce(SQLModel, table=True):
-    """A nonce that proved a key once; kept until it would have lapsed anyway."""
+    """What is good once, by its hash: the nonce of a key's proof, or a client's signed text.
+
+    It is kept until it would have lapsed anyway.
+    """
 
     __tablename__ = "used_nonce"
 

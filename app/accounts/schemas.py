@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from app.accounts.enrolling import ClientWish
 from app.accounts.registering import OrganisationWish
 from app.accounts.roles import Role
-from app.accounts.states import AuthMethod, Decision, OrganisationKind
+from app.accounts.states import AuthMethod, Decision, GrantType, OrganisationKind
 from app.accounts.verifying import Evidence
 from app.http.examples import looks_like
 from app.http.schemas import Body, Line, Text
@@ -142,13 +142,20 @@ class VerificationDecision(Body):
 
 @looks_like(name="nightly import")
 class NewClient(Body):
-    """A client to be made."""
+    """A client to be made.
+
+    `grant_types` may be left out: a client with redirect addresses then gets codes and refreshes
+    them, one that can prove itself gets credentials. `jwks` are the public keys of a client that
+    proves itself by `private_key_jwt`: Ed25519, P-256 or RSA, one or each with its `kid`.
+    """
 
     name: Line
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=14)]
     auth_method: AuthMethod = AuthMethod.SECRET_BASIC
     redirect_uris: Annotated[tuple[RedirectUri, ...], Meta(max_length=10)] = ()
     roles: Annotated[tuple[Role, ...], Meta(max_length=4)] = ()
+    grant_types: Annotated[tuple[GrantType, ...], Meta(max_length=4)] = ()
+    jwks: dict[str, Any] | None = None
 
     def wish(self) -> ClientWish:
         """What the operation is asked for."""
@@ -158,6 +165,8 @@ class NewClient(Body):
             auth_method=self.auth_method,
             redirect_uris=self.redirect_uris,
             roles=self.roles,
+            grant_types=self.grant_types,
+            jwks=self.jwks,
         )
 
 

@@ -38,7 +38,16 @@ class AuthMethod(StrEnum):
     """How a client proves who it is at the token endpoint."""
 
     SECRET_BASIC = "client_secret_basic"  # noqa: S105 - a method's name
+    PRIVATE_KEY_JWT = "private_key_jwt"
     NONE = "none"
+
+
+class GrantType(StrEnum):
+    """By what a client gets its tokens (RFC 7591 §2)."""
+
+    AUTHORIZATION_CODE = "authorization_code"
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a grant type's name
+    CLIENT_CREDENTIALS = "client_credentials"
 
 
 NEXT: Mapping[VerificationState, frozenset[VerificationState]] = {

@@ -9,7 +9,7 @@ from app.accounts.alliance.membership import SeatRole
 from app.accounts.models import Client, Organisation, Person, SigningKey, Verification
 from app.accounts.queries import verification_at
 from app.accounts.roles import Role
-from app.accounts.states import AuthMethod, Decision, OrganisationKind, VerificationState
+from app.accounts.states import AuthMethod, Decision, GrantType, OrganisationKind, VerificationState
 from app.http.examples import example_id, looks_like
 from app.http.schemas import View
 from app.kernel.clock import local_day
@@ -67,6 +67,8 @@ class ClientView(View):
     scopes: list[str]
     roles: list[str]
     redirect_uris: list[str]
+    grant_types: list[GrantType]
+    jwks: dict[str, Any] | None
     created_at: datetime
     revoked_at: datetime | None
 
@@ -217,6 +219,8 @@ def _client_facts(client: Client) -> dict[str, Any]:
         "scopes": client.scopes,
         "roles": client.roles,
         "redirect_uris": client.redirect_uris,
+        "grant_types": [GrantType(one) for one in client.grant_types],
+        "jwks": client.jwks,
         "created_at": client.created_at,
         "revoked_at": client.revoked_at,
     }

@@ -75,6 +75,10 @@ class EnumText(sa.TypeDecorator[StrEnum]):
 
 IdText = sa.String(32).with_variant(postgresql.VARCHAR(32, collation="C"), "postgresql")
 JsonText = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+JsonTextOrNull = sa.JSON(none_as_null=True).with_variant(
+    postgresql.JSONB(none_as_null=True), "postgresql"
+)
+"""None is SQL's NULL here, which a constraint can ask for, and not the JSON value null."""
 
 
 def id_field() -> Any:
@@ -123,7 +127,7 @@ def day_field(*, unique: bool = False, index: bool = False) -> Any:
 
 def json_field(*, nullable: bool = False) -> Any:
     """A JSON value."""
-    return _field(sa.Column(JsonText, nullable=nullable), nullable)
+    return _field(sa.Column(JsonTextOrNull if nullable else JsonText, nullable=nullable), nullable)
 
 
 def int_field(*, nullable: bool = False, index: bool = False, unique: bool = False) -> Any:

@@ -35,6 +35,7 @@ PART = "206"
 OWN_REFUSALS = {
     "POST /oauth/token",
     "POST /oauth/introspect",
+    "POST /oauth/register",
     "POST /oauth/revoke",
     "GET /readyz",
 }

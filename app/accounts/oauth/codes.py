@@ -5,28 +5,18 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
 
 from sqlmodel import Session
 
 from app.accounts.models import Client, Organisation, Person
-from app.accounts.oauth.delegating import Why, begin_delegation, end_delegation, live_delegation
+from app.accounts.oauth.delegating import UsedBefore, Why, begin_delegation, live_delegation
 from app.accounts.oauth.models import AuthorizationCode, Delegation, SignInSession
 from app.accounts.roles import ROLE_SCOPES
 from app.accounts.scopes import PERSONAL_SCOPES, in_order
 from app.db.session import now
 from app.kernel.canonical import sha256_hex
-from app.kernel.refusals import Refusal
 
 CODE_LIFE = timedelta(seconds=60)
-
-
-class CodeReused(Refusal):
-    """A code came a second time: somebody else may have had it. What it gave is taken back."""
-
-    status: ClassVar[int] = 400
-    slug: ClassVar[str] = "code-reused"
-    title: ClassVar[str] = "Code used before"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +67,7 @@ def find_code(
 ) -> tuple[AuthorizationCode, Delegation] | None:
     """The client's own code while it lasts, and its delegation, both locked.
 
-    Refuses with `CodeReused` one that was used.
+    Refuses with `UsedBefore` one that was used.
     """
     row = session.get(
         AuthorizationCode, sha256_hex(code.encode()), with_for_update=True, populate_existing=True
@@ -86,12 +76,7 @@ def find_code(
     if row is None or delegation is None or delegation.client_id != client_id:
         return None
     if row.used_at is not None:
-        # Its value, not the row: the rollback that comes first empties the row.
-        delegation_id = delegation.id
-        raise CodeReused(
-            "The code was used before.",
-            keep=lambda fresh: end_delegation(fresh, delegation_id, Why.CODE_REUSED),
-        )
+        raise UsedBefore("The code was used before.", delegation.id, Why.CODE_REUSED)
     return (row, delegation) if now(session) < row.lapses_at else None
 
 

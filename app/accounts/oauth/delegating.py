@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import ClassVar
 
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, and_, col, select
@@ -16,7 +17,7 @@ from app.audit.recording import record
 from app.db.session import actor_of, now
 from app.kernel.actor import ActorKind
 from app.kernel.ids import new_id
-from app.kernel.refusals import RowNotFound
+from app.kernel.refusals import Refusal, RowNotFound
 
 TOKEN_LIFE = timedelta(seconds=LIFE_S + 2 * SKEW_S)
 
@@ -29,6 +30,21 @@ class Why(StrEnum):
     CODE_REUSED = "code_reused"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a reason's name
     PERSON_ENDED = "person_ended"
+
+
+class UsedBefore(Refusal):
+    """A code or refresh token came a second time: somebody else may have had it.
+
+    Whoever it is, the delegation that it came of ends, though the request is refused.
+    """
+
+    status: ClassVar[int] = 400
+    slug: ClassVar[str] = "used-before"
+    title: ClassVar[str] = "Used before"
+
+    def __init__(self, detail: str, delegation_id: str, why: Why) -> None:
+        # The id, not the row: the rollback that comes first empties the row.
+        super().__init__(detail, keep=lambda fresh: end_delegation(fresh, delegation_id, why))
 
 
 def begin_delegation(

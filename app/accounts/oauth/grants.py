@@ -14,6 +14,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from app.accounts.models import Person
 from app.accounts.oauth.codes import Consent, allowed_scopes, find_code, new_code, spend_code
+from app.accounts.oauth.metadata import AUTH_METHODS, CONFIDENTIAL
 from app.accounts.oauth.models import AuthorizationCode, Delegation, RefreshToken, SignInSession
 from app.accounts.oauth.refreshing import find_refresh_token, spend_refresh_token
 from app.accounts.oauth.registered_clients import RegisteredClient
@@ -24,13 +25,13 @@ S256_CHARS = 43
 class OwnCredentials(ClientCredentialsGrant):  # type: ignore[misc]  # Authlib is untyped
     """A client acts for its own organisation."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic",)
+    TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL
 
 
 class PersonsCode(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib is untyped
     """A client acts for a person who has signed in and agreed."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "none")
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
     @staticmethod
     def validate_authorization_redirect_uri(request: Any, client: RegisteredClient) -> str:
@@ -83,7 +84,7 @@ class PersonsCode(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib is u
 class Refreshed(RefreshTokenGrant):  # type: ignore[misc]  # Authlib is untyped
     """A client goes on acting for a person; each refresh token is good once (RFC 9700 §2.2.2)."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "none")
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def authenticate_refresh_token(self, refresh_token: str) -> GivenRefreshToken | None:

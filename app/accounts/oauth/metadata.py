@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.accounts.client_keys import CLIENT_ALGORITHMS
 from app.accounts.scopes import PERSONAL_SCOPES, SCOPES
-from app.accounts.states import AuthMethod
+from app.accounts.states import AuthMethod, GrantType
 from app.kernel.jwk import ALGORITHM, PublicKey
 
-CONFIDENTIAL = [AuthMethod.SECRET_BASIC.value]
+CONFIDENTIAL = [AuthMethod.PRIVATE_KEY_JWT.value, AuthMethod.SECRET_BASIC.value]
 AUTH_METHODS = [*CONFIDENTIAL, AuthMethod.NONE.value]
 
 
@@ -25,10 +26,14 @@ def server_metadata(issuer: str) -> dict[str, Any]:
         "scopes_supported": [*PERSONAL_SCOPES, *SCOPES],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": [one.value for one in GrantType],
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": CLIENT_ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": CLIENT_ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": CONFIDENTIAL,
+        "introspection_endpoint_auth_signing_alg_values_supported": CLIENT_ALGORITHMS,
+        "registration_endpoint": f"{issuer}/oauth/register",
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": ["zh-CN", "en"],

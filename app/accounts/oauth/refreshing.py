@@ -8,28 +8,18 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import ClassVar
 
 from sqlmodel import Session
 
-from app.accounts.oauth.delegating import Why, end_delegation, live_delegation
+from app.accounts.oauth.delegating import UsedBefore, Why, live_delegation
 from app.accounts.oauth.models import Delegation, RefreshToken
 from app.db.session import now
 from app.kernel.canonical import sha256_hex
-from app.kernel.refusals import Refusal
 
 IDLE_LIFE = timedelta(days=14)
 """How long a refresh token waits for its use."""
 LONGEST_LIFE = timedelta(days=90)
 """How long a delegation can be refreshed before the person is asked again."""
-
-
-class RefreshTokenReused(Refusal):
-    """A refresh token came a second time: somebody else may have had it."""
-
-    status: ClassVar[int] = 400
-    slug: ClassVar[str] = "refresh-token-reused"
-    title: ClassVar[str] = "Refresh token used before"
 
 
 def new_refresh_token(session: Session, delegation: Delegation) -> str:
@@ -55,7 +45,7 @@ def find_refresh_token(
 ) -> tuple[RefreshToken, Delegation] | None:
     """The client's own refresh token while it lasts, and its delegation, both locked.
 
-    Refuses with `RefreshTokenReused` one that was used.
+    Refuses with `UsedBefore` one that was used.
     """
     row = session.get(
         RefreshToken, sha256_hex(token.encode()), with_for_update=True, populate_existing=True
@@ -66,11 +56,8 @@ def find_refresh_token(
     if delegation is None or delegation.client_id != client_id:
         return None
     if row.used_at is not None:
-        delegation_id = row.delegation_id
-        raise RefreshTokenReused(
-            "The refresh token was used before.",
-            keep=lambda fresh: end_delegation(fresh, delegation_id, Why.REFRESH_TOKEN_REUSED),
-        )
+        detail = "The refresh token was used before."
+        raise UsedBefore(detail, delegation.id, Why.REFRESH_TOKEN_REUSED)
     return (row, delegation) if now(session) < row.lapses_at else None
 
 

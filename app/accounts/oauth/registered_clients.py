@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749 import ClientMixin
 from sqlmodel import Session
 
+from app.accounts.client_keys import ClientKey, read_key_set
 from app.accounts.enrolling import secret_fits
 from app.accounts.models import Client, Organisation
 from app.accounts.scopes import PERSONAL_SCOPES, in_order, scope_text
-from app.accounts.states import AuthMethod
 from app.kernel.ids import kind_of
 
+OTHER_PROOFS = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
+"""Members of a form by which a client proves itself: one way at a time (RFC 6749 §2.3)."""
+
 QueryClient = Callable[[str], "RegisteredClient | None"]
-CLIENT_CREDENTIALS = "client_credentials"
-AUTHORIZATION_CODE = "authorization_code"
-REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a grant type's name
 
 
 class RegisteredClient(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
@@ -63,10 +63,12 @@ class RegisteredClient(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """Codes and refreshing for a client with an address, credentials for one with a secret."""
-        if grant_type in (AUTHORIZATION_CODE, REFRESH_TOKEN):
-            return bool(self.row.redirect_uris)
-        return grant_type == CLIENT_CREDENTIALS and self.row.auth_method is not AuthMethod.NONE
+        """What it was made for."""
+        return grant_type in self.row.grant_types
+
+    def keys(self) -> Sequence[ClientKey]:
+        """The keys by which it proves itself, if it does so by keys."""
+        return () if self.row.jwks is None else read_key_set(self.row.jwks)
 
     def scopes(self) -> list[str]:
         """Every scope that it has, in order."""
@@ -88,7 +90,7 @@ def find_client(session: Session, client_id: str) -> RegisteredClient | None:
 def by_secret_basic(query_client: QueryClient, request: Any) -> RegisteredClient | None:
     """The client that HTTP Basic names and proves (RFC 6749 §2.3.1); else None, whatever failed."""
     credentials = basic_credentials(request.headers)
-    if credentials is None or request.form.get("client_secret"):
+    if credentials is None or OTHER_PROOFS.intersection(request.form):
         return None
     client_id, secret = credentials
     if request.form.get("client_id", client_id) != client_id:
@@ -101,9 +103,9 @@ def by_secret_basic(query_client: QueryClient, request: Any) -> RegisteredClient
 def by_nothing(query_client: QueryClient, request: Any) -> RegisteredClient | None:
     """The public client that the form names, when nobody tries to prove anything."""
     client_id = request.form.get("client_id")
-    if not client_id or request.form.get("client_secret") or "authorization" in request.headers:
+    if not client_id or OTHER_PROOFS.intersection(request.form):
         return None
-    return query_client(client_id)
+    return None if "authorization" in request.headers else query_client(client_id)
 
 
 def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from app.accounts.models import Client
 from app.accounts.oauth.delegating import Why, end_delegation
@@ -14,8 +13,8 @@ from app.accounts.oauth.refreshing import delegation_behind
 from app.accounts.oauth.token_keys import public_keys
 from app.accounts.oauth.tokens import SKEW_S, TokenInvalid, verify_access_token
 from app.audit.recording import record
-from app.db.engine import is_sqlite
 from app.db.installation import installation_of
+from app.db.once import insert_once
 from app.db.session import now
 from app.kernel.clock import epoch_us, from_epoch_us
 
@@ -50,7 +49,5 @@ def revoke_token(session: Session, client: Client, token: str) -> None:
 
 def mark_revoked(session: Session, jti: str, lapses_at: datetime) -> bool:
     """Let the token `jti` hold no longer; False if it was so already, by a twin's doing too."""
-    insert = sqlite.insert if is_sqlite(session.connection()) else postgresql.insert
-    fresh = insert(RevokedToken).values(jti=jti, revoked_at=now(session), lapses_at=lapses_at)
-    marked = session.execute(fresh.on_conflict_do_nothing().returning(col(RevokedToken.jti)))
-    return marked.first() is not None
+    values = {"jti": jti, "revoked_at": now(session), "lapses_at": lapses_at}
+    return insert_once(session, RevokedToken, values)

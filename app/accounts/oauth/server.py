@@ -22,6 +22,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from sqlmodel import Session
 
 from app.accounts.models import Organisation, Person
+from app.accounts.oauth.assertions import ASSERTION_TYPE, check_assertion
 from app.accounts.oauth.codes import allowed_scopes, may_serve
 from app.accounts.oauth.delegating import prolong_for_token
 from app.accounts.oauth.grants import OnlyS256, OwnCredentials, PersonsCode, Refreshed
@@ -30,14 +31,21 @@ from app.accounts.oauth.models import Delegation
 from app.accounts.oauth.parameters import Parameters
 from app.accounts.oauth.refreshing import new_refresh_token
 from app.accounts.oauth.registered_clients import (
+    QueryClient,
     RegisteredClient,
     by_nothing,
     by_secret_basic,
     find_client,
 )
+from app.accounts.oauth.signed_texts import read_signed
+from app.accounts.oauth.spending import OneUse, spend
 from app.accounts.oauth.tokens import LIFE_S
 from app.accounts.scopes import OFFLINE_ACCESS, PERSONAL_SCOPES, SCOPES
+from app.accounts.states import GrantType
 from app.db.installation import installation_of
+from app.db.session import now
+from app.kernel.clock import epoch_us
+from app.kernel.jwk import JoseInvalid
 
 PERSONAL = frozenset(PERSONAL_SCOPES)
 
@@ -73,14 +81,19 @@ class OAuthRequest(OAuth2Request):  # type: ignore[misc]  # Authlib is untyped
 
 
 class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
-    """Authlib's server on `session`; `delegation` is what a person's token is given on."""
+    """Authlib's server on `session`.
+
+    `delegation` is what a person's token is given on, `spent` what was signed for this request.
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__(scopes_supported=(*PERSONAL_SCOPES, *SCOPES))
         self.session = session
         self.issuer = installation_of(session).settings.public_url
         self.delegation: Delegation | None = None
+        self.spent: list[OneUse] = []
         self.register_client_auth_method("client_secret_basic", by_secret_basic)
+        self.register_client_auth_method("private_key_jwt", self._by_own_key)
         self.register_client_auth_method("none", by_nothing)
         self.register_token_generator("default", self._new_token)
         self.register_grant(OwnCredentials)
@@ -156,6 +169,27 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is unty
         self.delegation = delegation
         return person
 
+    def _by_own_key(self, query_client: QueryClient, request: Any) -> RegisteredClient | None:
+        """The client whose assertion the form holds; else None, whatever failed."""
+        form = request.form
+        if form.get("client_assertion_type") != ASSERTION_TYPE or "client_secret" in form:
+            return None
+        if "authorization" in request.headers:
+            return None
+        now_s = epoch_us(now(self.session)) // 1_000_000
+        try:
+            signed = read_signed(form.get("client_assertion", ""))
+            client = query_client(signed.text("sub"))
+            if client is None or form.get("client_id", client.row.id) != client.row.id:
+                return None
+            audiences = {self.issuer, request.uri, f"{self.issuer}/oauth/token"}
+            found = check_assertion(signed, client.keys(), client.row.id, audiences, now_s)
+        except JoseInvalid:
+            return None
+        use = OneUse("assertion", client.row.id, found.jti, found.lapses_at_s)
+        self.spent.append(use)
+        return client if spend(self.session, use) else None
+
     def _new_token(
         self,
         grant_type: str,
@@ -174,7 +208,8 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is unty
             raise InvalidScopeError("The role of this person allows none of these scopes.")
         given = self._token(_persons_bearer(client, user, scopes, delegation))
         prolong_for_token(self.session, delegation)
-        if OFFLINE_ACCESS in delegation.scope.split():
+        goes_on = OFFLINE_ACCESS in delegation.scope.split()
+        if goes_on and client.check_grant_type(GrantType.REFRESH_TOKEN):
             given["refresh_token"] = new_refresh_token(self.session, delegation)
         return given
 

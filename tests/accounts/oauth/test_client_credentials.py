@@ -229,6 +229,7 @@ def test_the_metadata_names_only_what_there_is(parties: Parties) -> None:
         "token_endpoint": "/oauth/token",
         "revocation_endpoint": "/oauth/revoke",
         "introspection_endpoint": "/oauth/introspect",
+        "registration_endpoint": "/oauth/register",
     }
     assert anonymous.get("/oauth/authorize").status_code == 400
     for path in ("/oauth/token", "/oauth/revoke"):
